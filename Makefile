@@ -1,0 +1,59 @@
+# Every target sets up what it needs. `make` alone prints this list.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test test-slow check format serve lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c .locks/constraints.txt
+
+help: ## Print this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## Create the virtual environment from the hashed locks
+
+$(INSTALLED): pyproject.toml .locks/uv.txt .locks/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "OT3L needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .locks/uv.txt
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes .locks/uv.txt .locks/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## Run the whole path on real images: distances, four strategies, a checkpoint
+	$(BIN)/python -m app.demo
+
+serve: setup ## Start the service and leave it running (PORT=8000, ROOTS=folders of data, separated by colons)
+	$(BIN)/python -m app.embedded $(if $(PORT),--port $(PORT)) $(if $(ROOTS),--roots $(ROOTS))
+
+test: setup ## Run every test but the slow ones, with coverage
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+test-slow: setup ## Run the tests that take minutes
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+check: setup ## Lint, types and import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: setup ## Format and fix what can be fixed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: $(BIN)/uv ## Resolve the dependencies again, within pyproject.toml and .locks/constraints.txt
+	echo uv | $(BIN)/uv pip compile - --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o .locks/uv.txt
+	$(LOCK) --all-extras --group dev -o .locks/dev.txt
+	$(LOCK) -c .locks/dev.txt -o .locks/api.txt
+	$(LOCK) -c .locks/dev.txt --extra worker -o .locks/worker.txt
+
+$(BIN)/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .locks/uv.txt
+
+clean: ## Remove the virtual environment, caches and the embedded service's data
+	rm -rf $(VENV) .ot3l .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
