@@ -1,0 +1,1 @@
+"""Labelled images: reading them, dividing them, and turning them into feature vectors."""
