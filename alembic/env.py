@@ -1,0 +1,27 @@
+"""Run migrations against the service's own database settings."""
+
+from alembic import context
+from app.settings import read_settings
+from app.store.records import Record
+from app.store.sessions import open_database
+
+database_url = context.config.attributes.get("database_url") or read_settings().resolved_database_url
+
+
+def run() -> None:
+    """Migrate in one transaction, where the database can."""
+    database = open_database(database_url)
+    with database.writing.kw["bind"].connect() as connection:
+        context.configure(
+            connection=connection,
+            target_metadata=Record.metadata,
+            render_as_batch=True,
+            compare_type=True,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+        connection.commit()
+    database.close()
+
+
+run()

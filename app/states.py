@@ -1,0 +1,18 @@
+"""The life of a piece of work: queued, running, then one of three ends."""
+
+from enum import StrEnum
+
+
+class WorkState(StrEnum):
+    """Where a dataset's inspection, a distance or a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing will happen any more."""
+        return self not in {WorkState.QUEUED, WorkState.RUNNING}

@@ -1,0 +1,112 @@
+"""The tables."""
+
+import datetime as dt
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, MetaData, String, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, relationship
+from uuid6 import uuid7
+
+from app.states import WorkState
+from app.store.clock import UtcDateTime, now_plus
+
+Document = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+class Record(DeclarativeBase):
+    """Base of all tables; constraints get names that migrations can refer to."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class WorkRecord(Record):
+    """Something that a worker has to do, and how far it is.
+
+    A worker holds the work while its lease runs. ``attempt`` counts the claims and fences them: whoever
+    writes names the attempt it was given, and a worker that lost its lease writes nothing.
+    """
+
+    __abstract__ = True
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Any, ...]:
+        """The sweep looks for work by state; ids are in order of creation and serve the lists."""
+        states = ", ".join(f"'{state}'" for state in WorkState)
+        return (
+            Index(None, "state", "lease_expires_at"),
+            CheckConstraint(f"state IN ({states})", name="state"),
+        )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, default=uuid7)
+    state: Mapped[str] = mapped_column(String(16), default=WorkState.QUEUED)
+    phase: Mapped[str | None] = mapped_column(String(16))
+    progress: Mapped[float] = mapped_column(default=0.0)
+    attempt: Mapped[int] = mapped_column(default=0)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    lease_expires_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    enqueued_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=now_plus())
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=now_plus())
+    started_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    timings: Mapped[dict[str, float] | None] = mapped_column(Document)
+    error: Mapped[dict[str, Any] | None] = mapped_column(Document)
+    request: Mapped[dict[str, Any]] = mapped_column(Document)
+    result: Mapped[dict[str, Any] | None] = mapped_column(Document)
+
+
+class DatasetRecord(WorkRecord):
+    """A registered dataset; its work is to be inspected."""
+
+    __tablename__ = "datasets"
+
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    digest: Mapped[str | None] = mapped_column(String(64))
+
+
+class DistanceRecord(WorkRecord):
+    """A distance between two datasets."""
+
+    __tablename__ = "distances"
+
+    source_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"), index=True)
+    target_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"), index=True)
+    source: Mapped[DatasetRecord] = relationship(foreign_keys=source_id, lazy="joined", innerjoin=True)
+    target: Mapped[DatasetRecord] = relationship(foreign_keys=target_id, lazy="joined", innerjoin=True)
+
+
+class JobRecord(WorkRecord):
+    """A targeted-transfer job."""
+
+    __tablename__ = "jobs"
+
+    strategy: Mapped[str] = mapped_column(String(32))
+    alpha: Mapped[float]
+    target_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"), index=True)
+    source_id: Mapped[UUID | None] = mapped_column(ForeignKey("datasets.id"), index=True)
+    target: Mapped[DatasetRecord] = relationship(foreign_keys=target_id, lazy="joined", innerjoin=True)
+    source: Mapped[DatasetRecord | None] = relationship(foreign_keys=source_id, lazy="joined")
+    artifacts: Mapped[list["ArtifactRecord"]] = relationship(order_by="ArtifactRecord.name", lazy="selectin")
+
+
+class ArtifactRecord(Record):
+    """A file that a job made; its bytes lie in the blob store under ``key``."""
+
+    __tablename__ = "artifacts"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    key: Mapped[str] = mapped_column(String(300))
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    media_type: Mapped[str] = mapped_column(String(100))

@@ -1,0 +1,66 @@
+"""Connections to the database, for reading and for writing."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
+
+__all__ = ["Database", "Session", "open_database"]
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One database.
+
+    Attributes:
+        engine: For health checks and migrations.
+        reading: Sessions that only read.
+        writing: Sessions that write. On SQLite their transactions take the write lock at the start: one that
+            reads first and writes later would fail whenever another writer came between.
+    """
+
+    engine: Engine
+    reading: sessionmaker[Session]
+    writing: sessionmaker[Session]
+
+    def ping(self) -> None:
+        """Ask for anything at all; raises what the database raises when it does not answer."""
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Open the database at ``url``; nothing is created or migrated."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    else:
+        engine = create_engine(parsed, connect_args={"timeout": 30.0})
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    writing = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+    return Database(
+        engine=engine,
+        reading=sessionmaker(engine, expire_on_commit=False),
+        writing=sessionmaker(writing, expire_on_commit=False),
+    )
+
+
+def _configure_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    # The driver's own transaction control would begin late and commit on its own.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    # A commit that was answered must survive a power cut: hence FULL.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))

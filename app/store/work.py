@@ -1,0 +1,129 @@
+"""The rules by which work is claimed, kept, finished and found again.
+
+Every change of state is one conditional UPDATE: what it matched decides who was first.
+"""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from app.states import WorkState
+from app.store.clock import now_plus
+from app.store.records import WorkRecord
+
+AnyWork = TypeVar("AnyWork", bound=WorkRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on a record until the lease runs out."""
+
+    kind: type[WorkRecord]
+    id: UUID
+    attempt: int
+
+    def holds(self) -> ColumnElement[bool]:
+        """True in SQL while no other attempt was made and nothing has ended."""
+        return and_(self.kind.id == self.id, self.kind.attempt == self.attempt, self.kind.state == WorkState.RUNNING)
+
+
+def claim(session: Session, kind: type[WorkRecord], work_id: UUID, *, lease_seconds: float) -> Claim | None:
+    """Take the work if nobody has it; None if it has ended or another worker holds it."""
+    free = or_(
+        kind.state == WorkState.QUEUED, and_(kind.state == WorkState.RUNNING, kind.lease_expires_at < now_plus())
+    )
+    attempt = session.execute(
+        update(kind)
+        .where(kind.id == work_id, free)
+        .values(
+            state=WorkState.RUNNING,
+            attempt=kind.attempt + 1,
+            started_at=now_plus(),
+            lease_expires_at=now_plus(lease_seconds),
+            phase=None,
+            progress=0.0,
+        )
+        .returning(kind.attempt)
+    ).scalar_one_or_none()
+    return None if attempt is None else Claim(kind, work_id, attempt)
+
+
+def renew(session: Session, held: Claim, *, lease_seconds: float, phase: str | None, progress: float) -> bool | None:
+    """Report progress and keep the lease.
+
+    Returns:
+        Whether somebody asked to cancel; None if the claim no longer holds.
+    """
+    return session.execute(
+        update(held.kind)
+        .where(held.holds())
+        .values(lease_expires_at=now_plus(lease_seconds), phase=phase, progress=progress)
+        .returning(held.kind.cancel_requested)
+    ).scalar_one_or_none()
+
+
+def finish(session: Session, held: Claim, state: WorkState, **values: Any) -> bool:  # noqa: ANN401 - columns
+    """End the work, if the claim still holds; False if another attempt has taken over."""
+    ended = session.execute(
+        update(held.kind)
+        .where(held.holds())
+        .values(state=state, finished_at=now_plus(), lease_expires_at=None, **values)
+        .returning(held.kind.id)
+    ).scalar_one_or_none()
+    return ended is not None
+
+
+def cancel(session: Session, kind: type[WorkRecord], work_id: UUID) -> bool:
+    """End queued work at once and ask running work to stop; False if it had already ended."""
+    ended = session.execute(
+        update(kind)
+        .where(kind.id == work_id, kind.state == WorkState.QUEUED)
+        .values(state=WorkState.CANCELLED, cancel_requested=True, finished_at=now_plus())
+        .returning(kind.id)
+    ).scalar_one_or_none()
+    asked = session.execute(
+        update(kind)
+        .where(kind.id == work_id, kind.state == WorkState.RUNNING)
+        .values(cancel_requested=True)
+        .returning(kind.id)
+    ).scalar_one_or_none()
+    return ended is not None or asked is not None
+
+
+def release_expired(session: Session, kind: type[WorkRecord]) -> list[UUID]:
+    """Queue again what silent workers held; the caller sends the messages after its commit."""
+    expired = and_(kind.state == WorkState.RUNNING, kind.lease_expires_at < now_plus())
+    return list(
+        session.execute(
+            update(kind)
+            .where(expired)
+            .values(state=WorkState.QUEUED, lease_expires_at=None, enqueued_at=now_plus())
+            .returning(kind.id)
+        ).scalars()
+    )
+
+
+def count_queued(session: Session, kind: type[WorkRecord]) -> int:
+    """How many records wait for a worker."""
+    return session.execute(select(func.count()).where(kind.state == WorkState.QUEUED)).scalar_one()
+
+
+def touch_stale(session: Session, kind: type[WorkRecord], *, older_than: float, limit: int) -> list[UUID]:
+    """Mark the oldest queued work whose message may be lost as sent again just now."""
+    stale = (
+        select(kind.id)
+        .where(kind.state == WorkState.QUEUED, kind.enqueued_at < now_plus(-older_than))
+        .order_by(kind.enqueued_at, kind.id)
+        .limit(limit)
+    )
+    return list(
+        session.execute(
+            update(kind)
+            .where(kind.id.in_(stale), kind.state == WorkState.QUEUED)
+            .values(enqueued_at=now_plus())
+            .returning(kind.id)
+        ).scalars()
+    )

@@ -1,0 +1,164 @@
+"""Claims, leases and fences, on both databases."""
+
+import threading
+import time
+
+import pytest
+
+from app.states import WorkState
+from app.store import work
+from app.store.datasets import add_dataset
+from app.store.records import DatasetRecord
+
+LONG = 60.0
+
+
+@pytest.fixture
+def dataset_id(database):
+    with database.writing() as session:
+        record = add_dataset(session, name="digits", request={"format": "builtin"})
+        session.commit()
+        return record.id
+
+
+def claim(database, work_id, lease_seconds=LONG):
+    with database.writing() as session:
+        held = work.claim(session, DatasetRecord, work_id, lease_seconds=lease_seconds)
+        session.commit()
+        return held
+
+
+def read(database, work_id):
+    with database.reading() as session:
+        return session.get(DatasetRecord, work_id)
+
+
+def renew(database, held, progress=0.5):
+    with database.writing() as session:
+        answer = work.renew(session, held, lease_seconds=LONG, phase="reading", progress=progress)
+        session.commit()
+        return answer
+
+
+def finish(database, held, state=WorkState.SUCCEEDED, **values):
+    with database.writing() as session:
+        ended = work.finish(session, held, state, **values)
+        session.commit()
+        return ended
+
+
+def cancel(database, work_id):
+    with database.writing() as session:
+        answer = work.cancel(session, DatasetRecord, work_id)
+        session.commit()
+        return answer
+
+
+def test_a_second_claim_finds_nothing_to_take(database, dataset_id):
+    assert claim(database, dataset_id).attempt == 1
+    assert claim(database, dataset_id) is None
+
+
+def test_of_many_simultaneous_claims_exactly_one_wins(database, dataset_id):
+    gate, claims = threading.Barrier(8), []
+
+    def compete():
+        gate.wait()
+        claims.append(claim(database, dataset_id))
+
+    threads = [threading.Thread(target=compete) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(held is not None for held in claims) == 1
+
+
+def test_an_expired_lease_is_taken_over_and_fences_the_first_worker(database, dataset_id):
+    first = claim(database, dataset_id, lease_seconds=0.01)
+    time.sleep(0.05)
+    second = claim(database, dataset_id)
+    assert (first.attempt, second.attempt) == (1, 2)
+    assert renew(database, first) is None
+    assert not finish(database, first, result={"from": "first"})
+    assert finish(database, second, result={"from": "second"})
+    assert read(database, dataset_id).result == {"from": "second"}
+
+
+def test_a_running_lease_is_not_released_and_an_expired_one_is(database, dataset_id):
+    held = claim(database, dataset_id)
+    with database.writing() as session:
+        assert work.release_expired(session, DatasetRecord) == []
+    assert finish(database, held)
+    with database.writing() as session:
+        other = add_dataset(session, name="other", request={})
+        session.commit()
+    claim(database, other.id, lease_seconds=0.01)
+    time.sleep(0.05)
+    with database.writing() as session:
+        assert work.release_expired(session, DatasetRecord) == [other.id]
+        session.commit()
+    assert read(database, other.id).state == WorkState.QUEUED
+
+
+def test_renewing_reports_progress_and_moves_the_lease(database, dataset_id):
+    held = claim(database, dataset_id, lease_seconds=1.0)
+    before = read(database, dataset_id)
+    assert renew(database, held, progress=0.25) is False
+    after = read(database, dataset_id)
+    assert (after.phase, after.progress) == ("reading", 0.25)
+    assert after.lease_expires_at > before.lease_expires_at
+
+
+def test_nothing_leaves_a_terminal_state(database, dataset_id):
+    held = claim(database, dataset_id)
+    assert finish(database, held, WorkState.FAILED, error={"code": "x"})
+    assert claim(database, dataset_id) is None
+    assert renew(database, held) is None
+    assert not finish(database, held)
+    assert not cancel(database, dataset_id)
+    assert read(database, dataset_id).state == WorkState.FAILED
+
+
+def test_cancelling_queued_work_ends_it(database, dataset_id):
+    assert cancel(database, dataset_id)
+    record = read(database, dataset_id)
+    assert record.state == WorkState.CANCELLED
+    assert record.finished_at is not None
+    assert claim(database, dataset_id) is None
+
+
+def test_cancelling_running_work_asks_its_worker(database, dataset_id):
+    held = claim(database, dataset_id)
+    assert cancel(database, dataset_id)
+    assert read(database, dataset_id).state == WorkState.RUNNING
+    assert renew(database, held) is True
+
+
+def test_only_old_messages_are_sent_again(database, dataset_id):
+    def stale(older_than, limit=10):
+        with database.writing() as session:
+            found = work.touch_stale(session, DatasetRecord, older_than=older_than, limit=limit)
+            session.commit()
+            return found
+
+    assert stale(LONG) == []
+    time.sleep(0.05)
+    assert stale(0.02, limit=0) == []
+    assert stale(0.02) == [dataset_id]
+    assert stale(0.02) == []
+
+
+def test_moments_are_aware_and_ordered(database, dataset_id):
+    claim(database, dataset_id)
+    record = read(database, dataset_id)
+    assert record.created_at.utcoffset().total_seconds() == 0
+    assert record.created_at <= record.started_at < record.lease_expires_at
+    assert abs((record.lease_expires_at - record.started_at).total_seconds() - LONG) < 1.0
+
+
+def test_a_name_is_given_once(database, dataset_id):
+    with database.writing() as session:
+        assert add_dataset(session, name="digits", request={}) is None
+        assert add_dataset(session, name="other", request={}) is not None
+        session.commit()
