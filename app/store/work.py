@@ -96,7 +96,7 @@ def cancel(session: Session, kind: type[WorkRecord], work_id: UUID) -> bool:
 def release_expired(session: Session, kind: type[WorkRecord]) -> list[UUID]:
     """Queue again what silent workers held; the caller sends the messages after its commit."""
     expired = and_(kind.state == WorkState.RUNNING, kind.lease_expires_at < now_plus())
-    return list(
+    return sorted(
         session.execute(
             update(kind)
             .where(expired)
@@ -119,7 +119,7 @@ def touch_stale(session: Session, kind: type[WorkRecord], *, older_than: float, 
         .order_by(kind.enqueued_at, kind.id)
         .limit(limit)
     )
-    return list(
+    return sorted(
         session.execute(
             update(kind)
             .where(kind.id.in_(stale), kind.state == WorkState.QUEUED)

@@ -1,0 +1,33 @@
+"""Datasets."""
+
+from fastapi import APIRouter, Response, status
+
+from app.api.dependencies import BeforeQuery, LimitQuery, QueueDep, ReadingDep, SettingsDep, WritingDep
+from app.schemas.datasets import DatasetCreate, DatasetList, DatasetRead
+from app.services.datasets import read_dataset, register_dataset
+from app.services.reading import Page, read_page
+from app.store.records import DatasetRecord
+
+router = APIRouter(prefix="/datasets", tags=["datasets"])
+
+
+@router.post("", status_code=status.HTTP_202_ACCEPTED, response_model=DatasetRead)
+def create_dataset(
+    request: DatasetCreate, session: WritingDep, queue: QueueDep, settings: SettingsDep, response: Response
+) -> DatasetRecord:
+    """Register a dataset; a worker then counts and fingerprints it."""
+    record = register_dataset(session, queue, settings, request)
+    response.headers["Location"] = f"/datasets/{record.id}"
+    return record
+
+
+@router.get("", response_model=DatasetList)
+def list_datasets(session: ReadingDep, before: BeforeQuery = None, limit: LimitQuery = 50) -> Page[DatasetRecord]:
+    """List datasets, newest first."""
+    return read_page(session, DatasetRecord, before=before, limit=limit)
+
+
+@router.get("/{name_or_id}", response_model=DatasetRead)
+def get_dataset(name_or_id: str, session: ReadingDep) -> DatasetRecord:
+    """Show a dataset: its classes, counts, splits and digest."""
+    return read_dataset(session, name_or_id)

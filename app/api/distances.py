@@ -1,0 +1,35 @@
+"""Distances between datasets."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Response, status
+
+from app.api.dependencies import BeforeQuery, LimitQuery, QueueDep, ReadingDep, WritingDep
+from app.schemas.distances import DistanceCreate, DistanceList, DistanceRead
+from app.services.distances import submit_distance
+from app.services.reading import Page, read_page, read_work
+from app.store.records import DistanceRecord
+
+router = APIRouter(prefix="/distances", tags=["distances"])
+
+
+@router.post("", status_code=status.HTTP_202_ACCEPTED, response_model=DistanceRead)
+def create_distance(
+    request: DistanceCreate, session: WritingDep, queue: QueueDep, response: Response
+) -> DistanceRecord:
+    """Measure how far a target lies from a source: all class pairs, and the datasets as a whole."""
+    record = submit_distance(session, queue, request)
+    response.headers["Location"] = f"/distances/{record.id}"
+    return record
+
+
+@router.get("", response_model=DistanceList)
+def list_distances(session: ReadingDep, before: BeforeQuery = None, limit: LimitQuery = 50) -> Page[DistanceRecord]:
+    """List distances, newest first, without their matrices."""
+    return read_page(session, DistanceRecord, before=before, limit=limit)
+
+
+@router.get("/{distance_id}", response_model=DistanceRead)
+def get_distance(distance_id: UUID, session: ReadingDep) -> DistanceRecord:
+    """Show a distance and how far its measurement is."""
+    return read_work(session, DistanceRecord, distance_id)

@@ -1,0 +1,115 @@
+"""The composition root: settings in, application out."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi_problem.handler import ExceptionHandler, add_exception_handler, new_exception_handler
+from rfc9457 import Problem
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from app.api import backbones, datasets, distances, health, jobs
+from app.errors import FieldError, InvalidRequestError, ServiceError, UnavailableError
+from app.queue import CeleryQueue, JobQueue, build_celery
+from app.services.dispatch import sweep
+from app.settings import Settings, read_settings
+from app.store.blobs import open_blobs
+from app.store.sessions import Database, open_database
+from ot3l_core.names import DatasetFormat
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = """
+Choose what to fine-tune on by optimal transport: register datasets, measure how far a target lies from a source,
+and run jobs that train the last two dense layers of an ImageNet network on the samples that a strategy selects.
+
+Everything that computes answers 202 with a Location to poll. Errors are RFC 9457 problem details.
+"""
+
+
+def create_app(settings: Settings | None = None, *, queue: JobQueue | None = None) -> FastAPI:
+    """Build the application.
+
+    Args:
+        settings: Default: those of the environment.
+        queue: Default: the real one, over the broker of the settings.
+    """
+    settings = settings or read_settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.settings = settings
+        app.state.database = open_database(settings.resolved_database_url)
+        app.state.blobs = open_blobs(settings.resolved_blob_url)
+        app.state.queue = queue or CeleryQueue(build_celery(settings))
+        sweeping = asyncio.create_task(_sweep_forever(app.state.database, app.state.queue, settings))
+        yield
+        sweeping.cancel()
+        await asyncio.gather(sweeping, return_exceptions=True)
+        app.state.database.close()
+
+    app = FastAPI(title="OT3L", version=version("ot3l"), description=DESCRIPTION, lifespan=lifespan)
+    for noun in (datasets, distances, jobs, backbones, health):
+        app.include_router(noun.router)
+    handler = new_exception_handler(
+        logger=log,
+        http_exception_handler=_explain_http,
+        request_validation_handler=_explain_validation,
+        unhandled_wrappers={"500": _UnexpectedError},
+    )
+    add_exception_handler(app, handler)
+    return app
+
+
+async def _sweep_forever(database: Database, queue: JobQueue, settings: Settings) -> None:
+    while True:
+        await asyncio.sleep(settings.sweep_seconds)
+        try:
+            await asyncio.to_thread(sweep, database, queue, settings)
+        except UnavailableError:
+            log.warning("sweep: the broker does not answer")
+        except Exception:
+            log.exception("sweep failed; it runs again in %.0f s", settings.sweep_seconds)
+
+
+class _UnexpectedError(ServiceError):
+    """An error nobody foresaw: its text goes to the log, not to the client."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        super().__init__("Something went wrong on our side; the log of the service has the details.")
+
+
+def _explain_http(_handler: ExceptionHandler, _request: Request, error: Exception) -> Problem:
+    if not isinstance(error, HTTPException):
+        raise TypeError(f"expected an HTTP error, got {type(error)}")
+    phrase = HTTPStatus(error.status_code).phrase
+    return Problem(
+        f"{phrase}.",
+        type_=phrase.lower().replace(" ", "_").replace("-", "_"),
+        detail=str(error.detail),
+        status=error.status_code,
+        headers=dict(error.headers or {}),
+    )
+
+
+def _explain_validation(_handler: ExceptionHandler, _request: Request, error: Exception) -> InvalidRequestError:
+    if not isinstance(error, RequestValidationError):
+        raise TypeError(f"expected a validation error, got {type(error)}")
+    fields = [_explain_field(found) for found in error.errors()]
+    return InvalidRequestError("; ".join(f"{entry['field']}: {entry['message']}" for entry in fields), errors=fields)
+
+
+def _explain_field(found: dict[str, Any]) -> FieldError:
+    if found["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+        return {"field": "format", "message": f"must be one of {', '.join(DatasetFormat)}"}
+    place = [str(part) for part in found["loc"]]
+    # The first part says body, path or query; a union adds the tag of its member.
+    name = ".".join(part for part in place[1:] if part not in set(DatasetFormat)) or place[0]
+    return {"field": name, "message": str(found["msg"]).removeprefix("Value error, ")}

@@ -1,0 +1,1 @@
+"""The bodies that travel over the wire."""

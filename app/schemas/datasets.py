@@ -1,0 +1,160 @@
+"""Datasets on the wire."""
+
+from pathlib import PurePath
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, field_validator
+
+from app.schemas.work import Reply, Request, WorkRead
+from ot3l_core.names import BuiltinDataset, DatasetFormat
+
+ServerPath = Annotated[
+    str,
+    Field(min_length=1, max_length=1000, description="On the server, below one of its dataset roots."),
+]
+
+
+class DatasetCreateBase(Request):
+    """What every dataset may say."""
+
+    name: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$",
+        description="How requests will refer to it; unique. Default: made from what it is read from.",
+        examples=["my-flowers"],
+    )
+    test_fraction: float = Field(
+        default=0.2,
+        ge=0,
+        lt=1,
+        description="Share of each class held out for testing where the data has no test split of its own.",
+    )
+    min_class_size: int = Field(default=1, ge=1, description="Classes with fewer samples are left out.")
+
+    @property
+    def default_name(self) -> str:
+        """A name, where none is given."""
+        raise NotImplementedError
+
+
+class BuiltinDatasetCreate(DatasetCreateBase):
+    """Real images that come with the service."""
+
+    format: Literal[DatasetFormat.BUILTIN]
+    dataset: BuiltinDataset
+
+    @property
+    def default_name(self) -> str:
+        """The built-in's own name."""
+        return self.dataset.value
+
+
+class TorchvisionDatasetCreate(DatasetCreateBase):
+    """A torchvision dataset by name, in torchvision's layout below ``root``."""
+
+    format: Literal[DatasetFormat.TORCHVISION]
+    dataset: str = Field(
+        pattern=r"^[A-Za-z0-9-]{1,50}$", description="Class name in torchvision.datasets.", examples=["FashionMNIST"]
+    )
+    root: ServerPath
+    download: bool = Field(default=False, description="Let torchvision fetch what is missing.")
+
+    @property
+    def default_name(self) -> str:
+        """Torchvision's name."""
+        return self.dataset
+
+
+class PathDatasetCreate(DatasetCreateBase):
+    """Anything that is read from one path."""
+
+    path: ServerPath
+
+    @property
+    def default_name(self) -> str:
+        """The last part of the path, without what a name may not hold."""
+        kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in PurePath(self.path).stem)
+        return kept.lstrip("._-")[:200] or "dataset"
+
+
+class ImageFolderDatasetCreate(PathDatasetCreate):
+    """A folder with one folder of images for each class, or such folders below ``train`` and ``test``."""
+
+    format: Literal[DatasetFormat.IMAGE_FOLDER]
+
+
+class ZipDatasetCreate(PathDatasetCreate):
+    """A zip file of an image folder; read in place."""
+
+    format: Literal[DatasetFormat.ZIP]
+
+
+class ParquetDatasetCreate(PathDatasetCreate):
+    """A Hugging Face style parquet file with an image column, or a folder of them."""
+
+    format: Literal[DatasetFormat.PARQUET]
+    test_path: ServerPath | None = Field(default=None, description="The file of the test split, where it is another.")
+    label_column: str | None = Field(default=None, max_length=200, examples=["fine_label"])
+
+
+class NpzDatasetCreate(PathDatasetCreate):
+    """A NumPy archive with arrays ``x`` and ``y``, or ``x_train``, ``y_train``, ``x_test`` and ``y_test``."""
+
+    format: Literal[DatasetFormat.NPZ]
+
+
+class CocoDatasetCreate(PathDatasetCreate):
+    """COCO: a folder of photographs and their annotations; one image per annotated object."""
+
+    format: Literal[DatasetFormat.COCO]
+    annotations: ServerPath
+
+
+DatasetCreate = Annotated[
+    BuiltinDatasetCreate
+    | TorchvisionDatasetCreate
+    | ImageFolderDatasetCreate
+    | ZipDatasetCreate
+    | ParquetDatasetCreate
+    | NpzDatasetCreate
+    | CocoDatasetCreate,
+    Field(discriminator="format"),
+]
+
+
+class ClassRead(Reply):
+    """A class and its samples."""
+
+    name: str
+    pool: int = Field(description="Samples to select from.")
+    test: int = Field(description="Samples that selection and training never see.")
+
+
+class DatasetSummary(Reply):
+    """What inspection found."""
+
+    classes: list[ClassRead]
+    n_pool: int
+    n_test: int
+
+
+class DatasetRead(WorkRead):
+    """A registered dataset."""
+
+    name: str
+    format: DatasetFormat = Field(validation_alias="request")
+    digest: str | None = Field(description="sha256 over all images and labels; the same for every packaging.")
+    result: DatasetSummary | None = Field(description="What inspection found, once it succeeded.")
+
+    @field_validator("format", mode="before")
+    @classmethod
+    def _format_of_request(cls, request: dict[str, str]) -> str:
+        return request["format"]
+
+
+class DatasetList(Reply):
+    """Datasets, newest first."""
+
+    items: list[DatasetRead]
+    next: UUID | None = Field(description="Pass as `before` for the next page; empty on the last.")

@@ -1,0 +1,47 @@
+"""What all work has in common on the wire."""
+
+import datetime as dt
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.states import WorkState
+from ot3l_core.names import Phase
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Request(BaseModel):
+    """Base of request bodies: unknown fields are refused, so that a misspelt setting is never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Reply(BaseModel):
+    """Base of response bodies."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class Failure(Reply):
+    """Why work failed."""
+
+    code: str = Field(description="Stable, machine-readable name of the error.", examples=["corrupt_image"])
+    message: str = Field(description="What was wrong and what would be right.")
+    field: str | None = Field(default=None, description="The field of the request to change, where one is to blame.")
+
+
+class WorkRead(Reply):
+    """Something a worker does, and how far it is."""
+
+    id: UUID
+    state: WorkState
+    phase: Phase | None = Field(description="What the worker is doing; empty before it starts.")
+    progress: Share = Field(description="Finished share of the present phase.")
+    attempt: int = Field(description="How many workers have taken it; more than 1 after a worker was lost.")
+    created_at: dt.datetime
+    started_at: dt.datetime | None
+    finished_at: dt.datetime | None
+    timings: dict[str, float] | None = Field(description="Seconds spent in each phase, once finished.")
+    error: Failure | None = Field(description="Why it failed, if it did.")

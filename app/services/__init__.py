@@ -1,0 +1,1 @@
+"""Use cases, without HTTP: store, commit, only then enqueue."""

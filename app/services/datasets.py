@@ -1,0 +1,105 @@
+"""Registering datasets."""
+
+from pathlib import Path
+from typing import Any
+
+from app.errors import ConflictError, InvalidRequestError, NameTakenError, NotFoundError, NotReadyError
+from app.queue import JobQueue
+from app.schemas.datasets import DatasetCreateBase
+from app.services.dispatch import commit_and_enqueue
+from app.settings import Settings
+from app.states import WorkState
+from app.store.datasets import add_dataset, find_dataset
+from app.store.records import DatasetRecord
+from app.store.sessions import Session
+
+PATH_FIELDS = ("path", "root", "test_path", "annotations")
+
+
+def register_dataset(
+    session: Session, queue: JobQueue, settings: Settings, request: DatasetCreateBase
+) -> DatasetRecord:
+    """Store a dataset and have a worker inspect it.
+
+    Raises:
+        InvalidRequestError: If a path lies outside the dataset roots, or nothing is there.
+        NameTakenError: If another dataset has the name.
+    """
+    name = request.name or request.default_name
+    body = request.model_dump(mode="json") | {"name": name}
+    located = {
+        field: locate(body[field], field=field, roots=settings.dataset_roots, settled=not body.get("download"))
+        for field in PATH_FIELDS
+        if body.get(field)
+    }
+    record = add_dataset(session, name=name, request=body | located)
+    if record is None:
+        raise NameTakenError(f"A dataset named {name!r} is registered already: give this one another name.")
+    commit_and_enqueue(session, queue, record)
+    return record
+
+
+def locate(path: str, *, field: str, roots: tuple[Path, ...], settled: bool = True) -> str:
+    """Resolve a path that a client sent; relative ones are looked for below each root.
+
+    Args:
+        path: What the client sent.
+        field: Its field, for the message.
+        roots: Where datasets may be read from.
+        settled: Whether something must be there already.
+
+    Raises:
+        InvalidRequestError: If it leads outside the roots, or nothing is there.
+    """
+    allowed = [root.resolve() for root in roots]
+    try:
+        # Joining an absolute path to a root gives that path, so both kinds go the same way.
+        candidates = [candidate for root in allowed if (candidate := (root / path).resolve()).is_relative_to(root)]
+        found = next((candidate for candidate in candidates if candidate.exists()), None)
+    except (OSError, ValueError) as error:
+        raise InvalidRequestError.of_field(field, "is not a path") from error
+    if not candidates:
+        raise InvalidRequestError.of_field(
+            field, "must lie below a dataset root of this service (OT3L_DATASET_ROOTS; `make serve ROOTS=...`)"
+        )
+    if found is None and settled:
+        raise InvalidRequestError.of_field(field, "there is nothing at this path below the service's dataset roots")
+    return str(found or candidates[0])
+
+
+def require_dataset(session: Session, name_or_id: str, *, field: str) -> DatasetRecord:
+    """The inspected dataset that a request names.
+
+    Raises:
+        InvalidRequestError: If no dataset has this name or id.
+        NotReadyError: If its inspection has not succeeded.
+    """
+    record = find_dataset(session, name_or_id)
+    if record is None:
+        raise InvalidRequestError.of_field(
+            field, f"no dataset is named {name_or_id!r}: register it with POST /datasets, or see GET /datasets"
+        )
+    if record.state == WorkState.SUCCEEDED:
+        return record
+    if record.error is not None:
+        raise NotReadyError(f"{field}: the dataset {record.name!r} cannot be used: {record.error['message']}")
+    raise NotReadyError(f"{field}: the dataset {record.name!r} is {record.state}: wait until it has succeeded.")
+
+
+def summary_of(record: DatasetRecord) -> dict[str, Any]:
+    """What inspection found in a dataset that is ready."""
+    if record.result is None:
+        raise ConflictError(f"The dataset {record.name!r} has not been inspected.")
+    return record.result
+
+
+def read_dataset(session: Session, name_or_id: str) -> DatasetRecord:
+    """The dataset with this name or id.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    record = find_dataset(session, name_or_id)
+    if record is None:
+        raise NotFoundError(f"There is no dataset {name_or_id!r}.")
+    return record

@@ -1,0 +1,64 @@
+"""Getting work to the workers, whatever happens to messages and workers on the way."""
+
+import logging
+from uuid import UUID
+
+from app.errors import UnavailableError
+from app.queue import JobQueue, TaskName
+from app.settings import Settings
+from app.store import work
+from app.store.records import DatasetRecord, DistanceRecord, JobRecord, WorkRecord
+from app.store.sessions import Database, Session
+
+log = logging.getLogger(__name__)
+
+TASK_OF: dict[type[WorkRecord], TaskName] = {
+    DatasetRecord: TaskName.INSPECT_DATASET,
+    DistanceRecord: TaskName.MEASURE_DISTANCE,
+    JobRecord: TaskName.TRANSFER,
+}
+
+
+def commit_and_enqueue(session: Session, queue: JobQueue, record: WorkRecord) -> None:
+    """Make the work durable, then tell a worker.
+
+    A broker that is down delays the work and does not lose it: the sweep sends the message later.
+    """
+    session.commit()
+    _send(queue, type(record), [record.id])
+
+
+def sweep(database: Database, queue: JobQueue, settings: Settings) -> int:
+    """Find work whose worker died or whose message was lost, and send it again.
+
+    A message can only be lost if fewer messages wait than there is queued work; without that comparison a long
+    queue would be sent again and again.
+
+    Returns:
+        How many messages were sent.
+    """
+    waiting = queue.depth()
+    sent = 0
+    for kind in TASK_OF:
+        with database.writing() as session:
+            released = work.release_expired(session, kind)
+            session.commit()
+        sent += _send(queue, kind, released)
+    with database.writing() as session:
+        missing = sum(work.count_queued(session, kind) for kind in TASK_OF) - waiting - sent
+        for kind in TASK_OF:
+            stale = work.touch_stale(session, kind, older_than=settings.requeue_seconds, limit=max(missing, 0))
+            missing -= len(stale)
+            session.commit()
+            sent += _send(queue, kind, stale)
+    return sent
+
+
+def _send(queue: JobQueue, kind: type[WorkRecord], ids: list[UUID]) -> int:
+    for number, work_id in enumerate(ids):
+        try:
+            queue.enqueue(TASK_OF[kind], work_id)
+        except UnavailableError:
+            log.warning("broker down: %d %s wait for the sweep", len(ids) - number, kind.__tablename__)
+            return number
+    return len(ids)

@@ -1,0 +1,88 @@
+"""Targeted-transfer jobs."""
+
+from uuid import UUID
+
+from app.errors import InvalidRequestError, NotCancellableError, NotFoundError, NotReadyError
+from app.queue import JobQueue
+from app.schemas.jobs import JobCreate
+from app.services.datasets import require_dataset, summary_of
+from app.services.dispatch import commit_and_enqueue
+from app.services.reading import read_work
+from app.settings import Settings
+from app.states import WorkState
+from app.store import work
+from app.store.jobs import add_job, find_artifact
+from app.store.records import ArtifactRecord, DatasetRecord, JobRecord
+from app.store.sessions import Session
+
+
+def submit_job(session: Session, queue: JobQueue, settings: Settings, request: JobCreate) -> JobRecord:
+    """Store a job, commit, and only then enqueue its id.
+
+    Raises:
+        InvalidRequestError: If the job could not succeed on these datasets.
+        NotReadyError: If a dataset is not inspected yet.
+    """
+    target = require_dataset(session, request.target, field="target")
+    _require_learnable(target)
+    source = _find_source(session, request, settings)
+    body = request.model_dump(mode="json") | {"target": target.name, "source": source.name if source else None}
+    record = add_job(session, target=target, source=source, request=body)
+    commit_and_enqueue(session, queue, record)
+    return record
+
+
+def _require_learnable(target: DatasetRecord) -> None:
+    summary = summary_of(target)
+    if summary["n_test"] == 0:
+        raise InvalidRequestError.of_field(
+            "target", f"{target.name!r} has no test split: register it again with a test_fraction above 0"
+        )
+    empty = [entry["name"] for entry in summary["classes"] if entry["pool"] == 0]
+    if empty:
+        raise InvalidRequestError.of_field(
+            "target", f"{target.name!r} has no pool samples of {', '.join(map(repr, empty[:5]))}: add some"
+        )
+
+
+def _find_source(session: Session, request: JobCreate, settings: Settings) -> DatasetRecord | None:
+    named = request.source or settings.default_source
+    if named is not None and (request.source is not None or request.strategy.needs_scores):
+        return require_dataset(session, named, field="source")
+    if request.strategy.needs_scores:
+        raise InvalidRequestError.of_field(
+            "source",
+            f"the strategy {request.strategy.value!r} measures from a source and this service has no default: name one",
+        )
+    return None
+
+
+def cancel_job(session: Session, job_id: UUID) -> JobRecord:
+    """End a queued job at once, or ask a running one to stop.
+
+    Raises:
+        NotFoundError: If there is no such job.
+        NotCancellableError: If it has already ended.
+    """
+    record = read_work(session, JobRecord, job_id)
+    if not work.cancel(session, JobRecord, job_id):
+        raise NotCancellableError(f"The job has already {WorkState(record.state).value}: there is nothing to cancel.")
+    session.commit()
+    session.refresh(record)
+    return record
+
+
+def read_artifact(session: Session, job_id: UUID, name: str) -> ArtifactRecord:
+    """A file that the job made.
+
+    Raises:
+        NotFoundError: If there is no such job, or it makes no such file.
+        NotReadyError: If the job has not made it yet.
+    """
+    record = read_work(session, JobRecord, job_id)
+    artifact = find_artifact(session, job_id, name)
+    if artifact is not None:
+        return artifact
+    if record.state == WorkState.SUCCEEDED:
+        raise NotFoundError(f"The job has no artifact {name!r}; GET /jobs/{job_id} lists those it has.")
+    raise NotReadyError(f"The job is {record.state}: its files are there once it has succeeded.")

@@ -1,0 +1,98 @@
+"""Registering and reading datasets over HTTP."""
+
+from uuid import UUID
+
+import pytest
+
+from app.queue import TaskName
+
+
+def fields_of(reply):
+    return {error["field"]: error["message"] for error in reply.json()["errors"]}
+
+
+def test_registering_stores_then_enqueues_the_id(client, queue):
+    reply = client.post("/datasets", json={"format": "builtin", "dataset": "mnist-5k"})
+    body = reply.json()
+    assert reply.status_code == 202
+    assert reply.headers["Location"] == f"/datasets/{body['id']}"
+    assert (body["name"], body["format"], body["state"]) == ("mnist-5k", "builtin", "queued")
+    assert queue.messages == [(TaskName.INSPECT_DATASET, UUID(body["id"]))]
+    assert client.get(reply.headers["Location"]).json() == body
+    assert client.get("/datasets/mnist-5k").json() == body
+
+
+def test_a_broker_that_is_down_delays_and_does_not_refuse(client, queue):
+    queue.down = True
+    reply = client.post("/datasets", json={"format": "builtin", "dataset": "digits"})
+    assert reply.status_code == 202
+    assert client.get(reply.headers["Location"]).json()["state"] == "queued"
+    assert client.get("/health/ready").status_code == 503
+    assert client.get("/health/live").status_code == 200
+
+
+def test_a_name_is_taken_once(client):
+    body = {"format": "builtin", "dataset": "digits", "name": "mine"}
+    assert client.post("/datasets", json=body).status_code == 202
+    reply = client.post("/datasets", json=body)
+    assert (reply.status_code, reply.json()["type"]) == (409, "name_taken")
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert len(client.get("/datasets").json()["items"]) == 1
+
+
+def test_paths_are_found_below_the_roots_only(client, settings, tmp_path):
+    (settings.dataset_roots[0] / "here.zip").write_bytes(b"")
+    (tmp_path / "outside.zip").write_bytes(b"")
+    (settings.dataset_roots[0] / "link.zip").symlink_to(tmp_path / "outside.zip")
+
+    def post(path):
+        return client.post("/datasets", json={"format": "zip", "path": str(path), "name": f"d{len(str(path))}"})
+
+    assert post("here.zip").status_code == 202
+    assert post(settings.dataset_roots[0] / "here.zip").status_code == 202
+    for path in ("../outside.zip", tmp_path / "outside.zip", "link.zip", "/etc/passwd", "missing.zip", "a\0b"):
+        reply = post(path)
+        assert reply.status_code == 422, path
+        assert set(fields_of(reply)) == {"path"}
+        assert str(tmp_path) not in reply.text
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "format"),
+        ({"format": "tarball"}, "format"),
+        ({"format": "builtin", "dataset": "imagenet"}, "dataset"),
+        ({"format": "zip"}, "path"),
+        ({"format": "coco", "path": "x"}, "annotations"),
+        ({"format": "builtin", "dataset": "digits", "test_fraction": 1.0}, "test_fraction"),
+        ({"format": "builtin", "dataset": "digits", "name": "../x"}, "name"),
+        ({"format": "builtin", "dataset": "digits", "colour": "red"}, "colour"),
+    ],
+)
+def test_a_bad_request_names_its_field(client, queue, body, field):
+    reply = client.post("/datasets", json=body)
+    assert (reply.status_code, reply.json()["type"]) == (422, "invalid_request")
+    assert field in fields_of(reply)
+    assert queue.messages == []
+
+
+def test_what_is_not_there_is_a_problem(client):
+    for path in ("/datasets/nothing", "/nowhere"):
+        reply = client.get(path)
+        assert (reply.status_code, reply.json()["type"]) == (404, "not_found")
+        assert reply.headers["content-type"] == "application/problem+json"
+    assert client.put("/datasets").json()["type"] == "method_not_allowed"
+    assert client.post("/datasets", content=b"{", headers={"content-type": "application/json"}).status_code == 422
+
+
+def test_lists_are_newest_first_and_pages_cover_them(client, register):
+    made = [str(register(f"d{number}")) for number in range(5)]
+    seen, before = [], None
+    while True:
+        page = client.get("/datasets", params={"limit": 2} | ({"before": before} if before else {})).json()
+        seen += [item["id"] for item in page["items"]]
+        before = page["next"]
+        if before is None:
+            break
+    assert seen == made[::-1]

@@ -1,0 +1,166 @@
+"""Submitting, watching and cancelling jobs over HTTP."""
+
+import hashlib
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.api.files import parse_range
+from app.errors import RangeError
+from app.queue import TaskName
+from app.store.blobs import open_blobs
+from app.store.records import ArtifactRecord, JobRecord
+
+CONTENT = bytes(range(256)) * 5000
+
+
+@pytest.fixture
+def job(client, register, queue):
+    register("source")
+    register("target")
+    queue.messages.clear()
+    reply = client.post("/jobs", json={"target": "target", "source": "source", "strategy": "mixed", "alpha": 0.25})
+    assert reply.status_code == 202, reply.text
+    return reply
+
+
+@pytest.fixture
+def finished_job(job, finish, settings, service_database, tmp_path):
+    (tmp_path / "file").write_bytes(CONTENT)
+    open_blobs(settings.resolved_blob_url).put_file("some/key", tmp_path / "file")
+    job_id = UUID(job.json()["id"])
+    finish(JobRecord, job_id)
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    with service_database.writing() as session:
+        artifact = ArtifactRecord(
+            job_id=job_id,
+            name="checkpoint.safetensors",
+            key="some/key",
+            size=len(CONTENT),
+            sha256=sha256,
+            media_type="application/octet-stream",
+        )
+        session.add(artifact)
+        session.commit()
+    return job_id
+
+
+def test_a_job_is_stored_then_enqueued(client, queue, job):
+    body = job.json()
+    assert job.headers["Location"] == f"/jobs/{body['id']}"
+    assert (body["target"], body["source"], body["strategy"], body["alpha"]) == ("target", "source", "mixed", 0.25)
+    assert body["request"]["budget"] == 1000
+    assert queue.messages == [(TaskName.TRANSFER, UUID(body["id"]))]
+    assert client.get(job.headers["Location"]).json() == body
+    assert [item["id"] for item in client.get("/jobs").json()["items"]] == [body["id"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"alpha": 1.5}, "alpha"),
+        ({"alpha": -0.1}, "alpha"),
+        ({"strategy": "best"}, "strategy"),
+        ({"budget": 0}, "budget"),
+        ({"backbone": "resnet19"}, "backbone"),
+        ({"seeds": []}, "seeds"),
+        ({"seeds": [1, 1]}, "seeds"),
+        ({"class_fraction": 0}, "class_fraction"),
+        ({"training": {"epochs": 0}}, "training.epochs"),
+        ({"target": "unknown"}, "target"),
+        ({"source": "unknown"}, "source"),
+        ({"source": None}, "source"),
+        ({"metod": "exact"}, "metod"),
+    ],
+)
+def test_a_bad_job_names_its_field(client, register, queue, body, field):
+    register("source")
+    register("target")
+    queue.messages.clear()
+    reply = client.post("/jobs", json={"target": "target", "source": "source"} | body)
+    assert (reply.status_code, reply.json()["type"]) == (422, "invalid_request")
+    assert [error["field"] for error in reply.json()["errors"]] == [field]
+    assert queue.messages == []
+
+
+def test_an_unknown_backbone_gets_a_suggestion(client, register):
+    register("target")
+    reply = client.post("/jobs", json={"target": "target", "strategy": "uniform", "backbone": "resnet19"})
+    assert "resnet18" in reply.json()["detail"]
+
+
+def test_a_strategy_without_distances_needs_no_source(client, register):
+    register("target")
+    reply = client.post("/jobs", json={"target": "target", "strategy": "uniform"})
+    assert (reply.status_code, reply.json()["source"]) == (202, None)
+
+
+def test_a_target_that_cannot_be_learned_is_refused(client, register):
+    classes = [{"name": name, "pool": pool, "test": 5} for name, pool in (("cat", 9), ("dog", 0))]
+    register("gap", {"classes": classes, "n_pool": 9, "n_test": 10})
+    register("untested", {"classes": classes[:1] * 2, "n_pool": 18, "n_test": 0})
+    assert "'dog'" in client.post("/jobs", json={"target": "gap", "strategy": "uniform"}).json()["detail"]
+    assert "test_fraction" in client.post("/jobs", json={"target": "untested", "strategy": "uniform"}).json()["detail"]
+
+
+def test_a_dataset_that_is_not_inspected_is_not_ready(client):
+    client.post("/datasets", json={"format": "builtin", "dataset": "digits", "name": "target"})
+    reply = client.post("/jobs", json={"target": "target", "strategy": "uniform"})
+    assert (reply.status_code, reply.json()["type"]) == (409, "not_ready")
+
+
+def test_cancelling(client, job, finish):
+    reply = client.post(job.headers["Location"] + "/cancel")
+    assert (reply.status_code, reply.json()["state"]) == (202, "cancelled")
+    again = client.post(job.headers["Location"] + "/cancel")
+    assert (again.status_code, again.json()["type"]) == (409, "not_cancellable")
+    assert client.post(f"/jobs/{UUID(int=0)}/cancel").status_code == 404
+
+
+def test_a_checkpoint_is_not_there_before_the_job_is_done(client, job):
+    reply = client.get(job.headers["Location"] + "/checkpoint")
+    assert (reply.status_code, reply.json()["type"]) == (409, "not_ready")
+
+
+def test_the_checkpoint_comes_whole_with_its_digest(client, finished_job):
+    reply = client.get(f"/jobs/{finished_job}/checkpoint")
+    assert reply.content == CONTENT
+    assert reply.headers["ETag"] == f'"{hashlib.sha256(CONTENT).hexdigest()}"'
+    assert reply.headers["Content-Length"] == str(len(CONTENT))
+    assert client.get(f"/jobs/{finished_job}/artifacts/checkpoint.safetensors").content == CONTENT
+    assert client.get(f"/jobs/{finished_job}/artifacts/other").status_code == 404
+
+
+def test_a_download_resumes_where_it_stopped(client, finished_job):
+    url = f"/jobs/{finished_job}/checkpoint"
+    rest = client.get(url, headers={"Range": "bytes=1000-"})
+    assert (rest.status_code, rest.content) == (206, CONTENT[1000:])
+    assert rest.headers["Content-Range"] == f"bytes 1000-{len(CONTENT) - 1}/{len(CONTENT)}"
+    etag = rest.headers["ETag"]
+    assert client.get(url, headers={"Range": "bytes=5-9", "If-Range": etag}).content == CONTENT[5:10]
+    assert client.get(url, headers={"Range": "bytes=5-9", "If-Range": '"other"'}).content == CONTENT
+    assert client.get(url, headers={"If-None-Match": etag}).status_code == 304
+    beyond = client.get(url, headers={"Range": f"bytes={len(CONTENT)}-"})
+    assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, f"bytes */{len(CONTENT)}")
+
+
+@given(size=st.integers(1, 50), first=st.integers(0, 60), length=st.integers(1, 60))
+def test_a_range_selects_what_slicing_would(size, first, length):
+    data = bytes(range(size))
+    expected = data[first : first + length]
+    header = f"bytes={first}-{first + length - 1}"
+    if not expected:
+        with pytest.raises(RangeError):
+            parse_range(header, size)
+        return
+    start, end = parse_range(header, size)
+    assert data[start:end] == expected
+    start, end = parse_range(f"bytes=-{length}", size)
+    assert data[start:end] == data[-length:]
+
+
+@pytest.mark.parametrize("header", ["bytes=-", "bytes=5-2", "bytes=0-1,3-4", "lines=1-2", "bytes=a-b", ""])
+def test_a_range_that_means_nothing_is_ignored(header):
+    assert parse_range(header, 10) is None

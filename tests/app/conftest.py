@@ -1,0 +1,65 @@
+"""The application without its processes: real database, real blobs, a queue that records."""
+
+from uuid import UUID
+
+import pytest
+from starlette.testclient import TestClient
+
+from app.main import create_app
+from app.states import WorkState
+from app.store import work
+from app.store.records import DatasetRecord
+from app.store.sessions import open_database
+from tests.fakes import RecordingQueue
+
+SUMMARY = {
+    "classes": [{"name": name, "pool": 40, "test": 10} for name in ("cat", "dog")],
+    "n_pool": 80,
+    "n_test": 20,
+}
+
+
+@pytest.fixture
+def queue():
+    return RecordingQueue()
+
+
+@pytest.fixture
+def client(settings, queue):
+    with TestClient(create_app(settings, queue=queue)) as made:
+        yield made
+
+
+@pytest.fixture
+def service_database(settings):
+    opened = open_database(settings.resolved_database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def finish(service_database):
+    """Do what a worker would: end a piece of work with the given columns."""
+
+    def end(kind, work_id, state=WorkState.SUCCEEDED, **values):
+        with service_database.writing() as session:
+            held = work.claim(session, kind, work_id, lease_seconds=60)
+            assert held is not None
+            assert work.finish(session, held, state, **values)
+            session.commit()
+
+    return end
+
+
+@pytest.fixture
+def register(client, finish):
+    """A dataset that has been inspected."""
+
+    def add(name="target", summary=SUMMARY):
+        reply = client.post("/datasets", json={"format": "builtin", "dataset": "digits", "name": name})
+        assert reply.status_code == 202, reply.text
+        dataset_id = UUID(reply.json()["id"])
+        finish(DatasetRecord, dataset_id, digest="0" * 64, result=summary)
+        return dataset_id
+
+    return add
