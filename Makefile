@@ -24,7 +24,7 @@ $(INSTALLED): pyproject.toml .locks/uv.txt .locks/dev.txt
 	@touch $@
 
 demo: setup ## Run the whole path on real images: distances, four strategies, a checkpoint
-	$(BIN)/python -m app.demo
+	$(BIN)/python docs/examples/demo.py $(ARGS)
 
 serve: setup ## Start the service and leave it running (PORT=8000, ROOTS=folders of data, separated by colons)
 	$(BIN)/python -m app.embedded $(if $(PORT),--port $(PORT)) $(if $(ROOTS),--roots $(ROOTS))

@@ -224,7 +224,8 @@ def main() -> int:
     parser.add_argument("--roots", default=".", help="folders that datasets may be read from, separated like PATH")
     parser.add_argument("--workers", type=int, default=1, help="worker processes")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    log.setLevel(logging.INFO)
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -32,10 +32,14 @@ class TrainingCreate(Request):
     hidden: int = Field(default=512, ge=1, le=8192, description="Width of a new penultimate layer.")
     epochs: int = Field(default=40, ge=1, le=1000)
     batch_size: int = Field(default=64, ge=1, le=8192)
-    learning_rate: float = Field(default=1e-3, gt=0, le=1)
+    learning_rate: float = Field(default=3e-4, gt=0, le=1)
     weight_decay: float = Field(default=1e-4, ge=0, le=1)
     validation_fraction: float = Field(
-        default=0.1, ge=0, lt=1, description="Share of the selected samples that decides when to stop; 0: never stop."
+        default=0.1,
+        ge=0,
+        le=0.5,
+        description="Share of the selected samples that chooses the best epoch. Where it would be fewer than 20 samples, "
+        "or fewer than the classes, nothing is held out and the last epoch is taken.",
     )
     patience: int = Field(default=10, ge=1, description="Epochs without improvement before stopping.")
 
@@ -106,7 +110,7 @@ class TrainingResult(Reply):
     n_epochs: int
     best_epoch: int
     train_loss: list[float]
-    validation_loss: list[float]
+    validation_loss: list[float] = Field(description="Empty where nothing was held out.")
 
 
 class SelectionResult(Reply):

@@ -1,0 +1,50 @@
+"""Killing what can be killed changes nothing but the time it takes."""
+
+import pytest
+
+from tests.e2e.conftest import SMALL
+
+
+def measured(job):
+    """What a job's result says, and the bytes of its checkpoint, without what may differ between equal jobs."""
+    return job["result"], {artifact["name"]: artifact["sha256"] for artifact in job["artifacts"]}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(service):
+    return measured(service.run("/jobs", {**SMALL, "precision": "float32", "strategy": "mixed"}))
+
+
+@pytest.mark.parametrize("phase", ["embedding", "training"])
+def test_a_killed_worker_costs_only_time(service, undisturbed, phase):
+    # Another input size per phase would be another result: the feature cache is thrown away instead.
+    for file in (service.embedded.data_dir / "features").glob("*"):
+        file.unlink()
+    location = service.post("/jobs", {**SMALL, "precision": "float32", "strategy": "mixed"})
+    service.wait(location, until=lambda job: job["phase"] == phase or job["finished_at"] is not None)
+    service.kill_workers()
+    job = service.wait(location)
+    assert job["state"] == "succeeded"
+    assert job["attempt"] >= 2
+    assert measured(job) == undisturbed
+
+
+def test_a_broker_that_loses_everything_costs_only_time(service, undisturbed):
+    locations = [service.post("/jobs", {**SMALL, "precision": "float32", "strategy": "mixed"}) for _ in range(3)]
+    service.wait(locations[0], until=lambda job: job["state"] != "queued")
+    service.kill_broker()
+    late = service.post("/jobs", {**SMALL, "precision": "float32", "strategy": "mixed"})
+    for location in [*locations, late]:
+        job = service.wait(location)
+        assert job["state"] == "succeeded"
+        assert measured(job) == undisturbed
+
+
+def test_a_running_job_is_cancelled_within_seconds(service):
+    location = service.post(
+        "/jobs", {**SMALL, "training": {"epochs": 1000, "hidden": 512, "patience": 1000}, "strategy": "uniform"}
+    )
+    service.wait(location, until=lambda job: job["phase"] == "training")
+    service.post(location + "/cancel", {})
+    job = service.wait(location)
+    assert (job["state"], job["result"], job["artifacts"]) == ("cancelled", None, [])

