@@ -1,0 +1,140 @@
+"""Arrays in a NumPy archive."""
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ot3l_core.data.images import ArrayImages, ImageDataset, ImageSplit, Pixels
+from ot3l_core.data.limits import refuse_bomb
+from ot3l_core.data.readers.folder import require_file
+from ot3l_core.data.readers.labelling import Stored, encode_labels, positions
+from ot3l_core.data.spec import DatasetSpec
+from ot3l_core.errors import DatasetLayoutError, UnsafeDataError
+
+Arrays: TypeAlias = dict[str, NDArray[np.generic]]
+
+_ONE_SPLIT = (("x", "y"), ("images", "labels"))
+_TWO_SPLITS = (
+    (("x_train", "y_train"), ("x_test", "y_test")),
+    (("train_images", "train_labels"), ("test_images", "test_labels")),
+)
+_LAYOUT = "expected arrays x and y, images and labels, x_train, y_train, x_test and y_test, or train_images etc."
+
+
+def open_npz(spec: DatasetSpec) -> ImageDataset:
+    """Read uint8 pictures ``(n, h, w)``, ``(n, h, w, 1)`` or ``(n, h, w, 3)`` with integer or string labels ``(n,)``.
+
+    An array ``classes`` of strings names the classes 0, 1, ...; without it each is named after its label.
+
+    Raises:
+        DatasetNotFoundError: If there is no file.
+        DatasetLayoutError: If it is no .npz, or the arrays are others.
+        UnsafeDataError: If it is or holds a pickle, or would grow beyond reason.
+    """
+    path = require_file(spec.required_path)
+    arrays = _load(path)
+    pairs = _find_splits(arrays)
+    names = _class_names(arrays)
+    pixels = [_pixels(arrays[images], images) for images, _ in pairs]
+    stored = [_labels(arrays[labels], labels) for _, labels in pairs]
+    for (images, labels), pictures, values in zip(pairs, pixels, stored, strict=True):
+        if len(pictures) != len(values):
+            raise DatasetLayoutError(
+                f"every picture needs one label: {images!r} has {len(pictures)}, {labels!r} {len(values)}", field="path"
+            )
+    classes, encoded = encode_labels(stored, names, field="path")
+    splits = [
+        ImageSplit(ArrayImages(pictures), labels, positions(split, len(labels)))
+        for split, pictures, labels in zip(("train", "test"), pixels, encoded, strict=False)
+    ]
+    return ImageDataset(classes, splits[0], splits[1] if len(splits) > 1 else None)
+
+
+def _load(path: Path) -> Arrays:
+    with path.open("rb") as stream:
+        start = stream.read(2)
+    # Protocol 2 and later: numpy would hand it to the unpickler if it were allowed to.
+    if start[:1] == b"\x80":
+        raise UnsafeDataError(
+            f"{path.name!r} is a pickle, and opening one can run code: save the arrays with numpy.savez", field="path"
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                refuse_bomb(member.filename, stored=member.compress_size, declared=member.file_size)
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: _array(stored, name, path) for name in stored.files}
+    except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, MemoryError, SyntaxError, TypeError,
+            zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+        raise DatasetLayoutError(
+            f"{path.name!r} is no readable .npz: save the arrays with numpy.savez", field="path"
+        ) from error
+
+
+def _array(stored: "np.lib.npyio.NpzFile", name: str, path: Path) -> NDArray[np.generic]:
+    try:
+        return np.asarray(stored[name])
+    except ValueError as error:
+        if "Object arrays" not in str(error):
+            raise
+        raise UnsafeDataError(
+            f"array {name!r} of {path.name!r} holds Python objects, and opening them can run code: "
+            "save it as uint8, int64 or str",
+            field="path",
+        ) from error
+
+
+def _find_splits(arrays: Arrays) -> list[tuple[str, str]]:
+    for train, test in _TWO_SPLITS:
+        if arrays.keys() >= {*train, *test}:
+            return [train, test]
+    for pair in (*_ONE_SPLIT, *(train for train, _ in _TWO_SPLITS)):
+        if arrays.keys() >= set(pair):
+            return [pair]
+    raise DatasetLayoutError(f"{_LAYOUT}: found {', '.join(sorted(arrays)) or 'none'}", field="path")
+
+
+def _class_names(arrays: Arrays) -> list[str] | None:
+    if "classes" not in arrays:
+        return None
+    names = arrays["classes"]
+    if names.dtype.kind != "U" or names.ndim != 1:
+        raise DatasetLayoutError(
+            f"'classes' must be an array of strings, shape (classes,): got {names.dtype}, shape {names.shape}",
+            field="path",
+        )
+    return [str(name) for name in names.tolist()]
+
+
+def _pixels(array: NDArray[np.generic], name: str) -> Pixels:
+    if array.dtype != np.uint8:
+        holds = (
+            "NaN" if array.dtype.kind == "f" and bool(np.isnan(array.astype(np.float64)).any()) else str(array.dtype)
+        )
+        raise DatasetLayoutError(
+            f"{name!r} must be uint8 with values 0 to 255: it holds {holds}; scale, round and convert it", field="path"
+        )
+    grey = array.ndim == 3 or (array.ndim == 4 and array.shape[3] == 1)
+    if not (grey or (array.ndim == 4 and array.shape[3] == 3)) or 0 in array.shape[1:]:
+        raise DatasetLayoutError(
+            f"{name!r} must have shape (n, h, w), (n, h, w, 1) or (n, h, w, 3): got {array.shape}", field="path"
+        )
+    pixels = array.astype(np.uint8, copy=False)
+    return pixels.reshape(pixels.shape[:3]) if grey else pixels
+
+
+def _labels(array: NDArray[np.generic], name: str) -> Stored:
+    # MedMNIST keeps its labels as one column.
+    column = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    if column.ndim == 1 and column.dtype.kind in "iu":
+        return column.astype(np.int64)
+    if column.ndim == 1 and column.dtype.kind == "U":
+        return column.astype(np.str_)
+    raise DatasetLayoutError(
+        f"{name!r} must hold one integer or string per picture, shape (n,): got {array.dtype}, shape {array.shape}",
+        field="path",
+    )
