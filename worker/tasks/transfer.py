@@ -1,6 +1,8 @@
 """Run a targeted-transfer job."""
 
+import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
@@ -30,9 +32,7 @@ from worker.resources import Resources, resources
 def transfer(work_id: str) -> None:
     """Run one job."""
     here = resources()
-    Lifecycle(here.database, here.settings, JobRecord, lambda record, reporter: _compute(record, reporter, here)).run(
-        UUID(work_id)
-    )
+    Lifecycle(here.database, here.settings, JobRecord, partial(_compute, here=here)).run(UUID(work_id))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,15 +141,14 @@ def _save(
             result.chosen.trained.head,
             CheckpointMetadata(
                 classes=classes,
-                job=str(record.id),
+                # The request and not the id: equal jobs make equal bytes, whoever ran them and however often.
+                job=json.dumps(record.request, sort_keys=True),
                 dataset_digest=images.target.digest,
                 metrics=described.checkpoint.model_dump(),
             ),
         )
         write_selection(selection, result.runs, images.pool.sample_ids, labels_of["pool"])
-        write_predictions(
-            predictions, result.chosen.probabilities, images.test.sample_ids, labels_of["test"], classes
-        )
+        write_predictions(predictions, result.chosen.probabilities, images.test.sample_ids, labels_of["test"], classes)
         artifacts = []
         for number, path in enumerate((checkpoint, selection, predictions)):
             on_progress(number / 3)

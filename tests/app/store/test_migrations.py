@@ -1,8 +1,8 @@
 """The migrations make what the records say, and take it back."""
 
-from alembic import command
 from sqlalchemy import create_engine, inspect
 
+from alembic import command
 from app.store.migrations import migrate, migration_config
 
 
