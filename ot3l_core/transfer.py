@@ -161,7 +161,7 @@ def _zero_shot(
 
 
 def _source_probabilities(backbone: Backbone, samples: LabelledSamples) -> Tensor:
-    return torch.cat([backbone.source_outputs(rows).softmax(dim=1) for rows in samples.features.split(_ROWS)])
+    return torch.cat([backbone.source_outputs(rows).softmax(dim=1) for rows in torch.split(samples.features, _ROWS)])
 
 
 def _select(pool: LabelledSamples, measured: Measured | None, settings: TransferSettings) -> list[Selection]:

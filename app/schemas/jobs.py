@@ -38,7 +38,7 @@ class TrainingCreate(Request):
         default=0.1,
         ge=0,
         le=0.5,
-        description="Share of the selected samples that chooses the best epoch. Where it would be fewer than 20 "
+        description="Share of the selected samples that chooses the best epoch. Where it would be fewer than 50 "
         "samples, or fewer than the classes, nothing is held out and the last epoch is taken.",
     )
     patience: int = Field(default=10, ge=1, description="Epochs without improvement before stopping.")

@@ -1,0 +1,1 @@
+"""Backbones, the heads trained on their features, and what becomes of them."""

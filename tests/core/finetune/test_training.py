@@ -1,0 +1,171 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from ot3l_core.errors import Cancelled, InvalidSettingError, ShapeMismatchError, TooFewSamplesError
+from ot3l_core.finetune.training import TrainingSettings, train_head
+from ot3l_core.finetune.validation import validation_split
+
+QUICK = TrainingSettings(hidden=16, epochs=8, learning_rate=3e-3)
+
+
+def blobs(n, n_classes=3, dim=10, spread=0.3, seed=0):
+    """Classes around the axes, far from 0 and on a scale of their own."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(n) % n_classes
+    features = torch.eye(dim)[labels] + spread * torch.randn(n, dim, generator=generator)
+    return 50 + 7 * features, labels
+
+
+def weights_of(trained):
+    return torch.cat([tensor.flatten() for tensor in trained.head.state_dict().values()])
+
+
+def test_separable_classes_are_learned():
+    features, labels = blobs(600, spread=0.1)
+    trained = train_head(features, labels, n_classes=3, settings=QUICK, seed=0)
+    unseen, truth = blobs(300, spread=0.1, seed=1)
+    assert (trained.head.probabilities(unseen).argmax(dim=1) == truth).all()
+    assert trained.history[trained.best_epoch - 1].validation_accuracy == 1.0
+    assert trained.history[-1].train_loss < trained.history[0].train_loss
+
+
+def test_the_same_seed_gives_the_same_bits_whatever_the_global_generator_does():
+    features, labels = blobs(600)
+    torch.manual_seed(1)
+    first = train_head(features, labels, n_classes=3, settings=QUICK, seed=5)
+    torch.manual_seed(2)
+    before = torch.get_rng_state()
+    second = train_head(features, labels, n_classes=3, settings=QUICK, seed=5)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(weights_of(first), weights_of(second))
+    assert first.history == second.history
+    other = train_head(features, labels, n_classes=3, settings=QUICK, seed=6)
+    assert not torch.equal(weights_of(first), weights_of(other))
+
+
+def test_shifting_and_stretching_all_features_changes_no_prediction():
+    features, labels = blobs(200)
+    plain = train_head(features, labels, n_classes=3, settings=QUICK, seed=0)
+    moved = train_head(features * 64 - 1000, labels, n_classes=3, settings=QUICK, seed=0)
+    torch.testing.assert_close(
+        moved.head.probabilities(features * 64 - 1000), plain.head.probabilities(features), rtol=1e-2, atol=1e-3
+    )
+
+
+def test_the_best_epoch_has_the_lowest_validation_loss_and_patience_ends_the_rest():
+    features, labels = blobs(600, spread=2.0)
+    settings = TrainingSettings(hidden=64, epochs=60, learning_rate=1e-2, patience=3)
+    trained = train_head(features, labels, n_classes=3, settings=settings, seed=0)
+    losses = [epoch.validation_loss for epoch in trained.history]
+    assert trained.best_epoch == int(np.argmin(losses)) + 1
+    assert trained.best_loss == min(losses)
+    assert trained.epochs_run == trained.best_epoch + 3 < 60
+    _, held_out = validation_split(labels, settings.validation_fraction, seed=0)
+    log_likelihood = trained.head.probabilities(features[held_out]).log().gather(1, labels[held_out, None])
+    assert -log_likelihood.mean().item() == pytest.approx(trained.best_loss, rel=1e-4)
+
+
+@pytest.mark.parametrize(("n", "fraction"), [(60, 0.1), (600, 0.0)])
+def test_without_a_validation_split_all_epochs_are_run(n, fraction):
+    features, labels = blobs(n, spread=2.0)
+    settings = TrainingSettings(hidden=16, epochs=6, patience=1, validation_fraction=fraction)
+    trained = train_head(features, labels, n_classes=3, settings=settings, seed=0)
+    assert trained.epochs_run == trained.best_epoch == 6
+    assert trained.best_loss == trained.history[-1].train_loss
+    assert trained.history[-1].validation_loss is None
+
+
+def test_a_pretrained_start_is_where_training_begins():
+    features, labels = blobs(60)
+    start = nn.Sequential(nn.Linear(10, 12), nn.Hardswish())
+    still = TrainingSettings(epochs=1, learning_rate=1e-12)
+    trained = train_head(features, labels, n_classes=3, settings=still, seed=0, start=start)
+    torch.testing.assert_close(trained.head.penultimate(features), start[0](features), rtol=1e-3, atol=1e-3)
+    assert trained.head.layout.hidden == 12
+
+
+def test_one_sample_is_enough_and_absent_classes_come_out_improbable():
+    features, _ = blobs(1)
+    trained = train_head(features, torch.tensor([1]), n_classes=4, settings=QUICK, seed=0)
+    assert trained.head.probabilities(features).argmax().item() == 1
+
+
+def test_progress_rises_to_one_and_can_stop_the_work():
+    features, labels = blobs(300)
+    shares = []
+    train_head(features, labels, n_classes=3, settings=QUICK, seed=0, on_progress=shares.append)
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+
+    def stop(share):
+        if share > 0.5:
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        train_head(features, labels, n_classes=3, settings=QUICK, seed=0, on_progress=stop)
+
+
+def test_features_that_are_no_numbers_end_training_with_a_reason():
+    features, labels = blobs(60)
+    features[3] = torch.nan
+    with pytest.raises(InvalidSettingError, match="diverged in epoch 1") as caught:
+        train_head(features, labels, n_classes=3, settings=QUICK, seed=0)
+    assert caught.value.field == "learning_rate"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("hidden", 0),
+        ("epochs", 0),
+        ("batch_size", 0),
+        ("patience", 0),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("weight_decay", -1.0),
+        ("validation_fraction", 0.6),
+    ],
+)
+def test_settings_outside_their_domain_are_refused_by_name(name, value):
+    with pytest.raises(InvalidSettingError) as caught:
+        TrainingSettings(**{name: value})
+    assert caught.value.field == name
+
+
+def test_inputs_that_do_not_fit_are_refused():
+    features, labels = blobs(60)
+    with pytest.raises(ShapeMismatchError):
+        train_head(features, labels[1:], n_classes=3, settings=QUICK, seed=0)
+    with pytest.raises(ShapeMismatchError):
+        train_head(features, labels, n_classes=2, settings=QUICK, seed=0)
+    with pytest.raises(ShapeMismatchError):
+        train_head(
+            features, labels, n_classes=3, settings=QUICK, seed=0, start=nn.Sequential(nn.Linear(9, 4), nn.ReLU())
+        )
+    with pytest.raises(TooFewSamplesError):
+        train_head(features[:0], labels[:0], n_classes=3, settings=QUICK, seed=0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    counts=st.lists(st.integers(0, 400), min_size=1, max_size=8).filter(any),
+    fraction=st.floats(0, 0.5),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_the_validation_split_is_a_stratified_part(counts, fraction, seed):
+    labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    chosen, held_out = validation_split(labels, fraction, seed=seed)
+    assert torch.equal(torch.cat([chosen, held_out]).sort().values, torch.arange(len(labels)))
+    left = torch.bincount(labels[chosen], minlength=len(counts))
+    assert ((left > 0) == (torch.tensor(counts) > 0)).all()
+    if len(held_out):
+        assert 50 - len(counts) <= len(held_out) <= round(fraction * len(labels))
+        out = torch.bincount(labels[held_out], minlength=len(counts))
+        share = round(fraction * len(labels)) / len(labels)
+        assert (out - share * torch.tensor(counts)).abs().max() <= 1
+    again = validation_split(labels, fraction, seed=seed)
+    assert torch.equal(again[1], held_out)
