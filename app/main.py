@@ -21,7 +21,7 @@ from app.queue import CeleryQueue, JobQueue, build_celery
 from app.services.dispatch import sweep
 from app.settings import Settings, read_settings
 from app.store.blobs import open_blobs
-from app.store.sessions import Database, open_database
+from app.store.sessions import DATABASE_DOWN, Database, open_database
 from ot3l_core.names import DatasetFormat
 
 log = logging.getLogger(__name__)
@@ -60,11 +60,14 @@ def create_app(settings: Settings | None = None, *, queue: JobQueue | None = Non
         app.include_router(noun.router)
     handler = new_exception_handler(
         logger=log,
+        handlers=dict.fromkeys(DATABASE_DOWN, _explain_database),
         http_exception_handler=_explain_http,
         request_validation_handler=_explain_validation,
         unhandled_wrappers={"500": _UnexpectedError},
     )
     add_exception_handler(app, handler)
+    for error in DATABASE_DOWN:
+        app.add_exception_handler(error, handler)
     return app
 
 
@@ -84,6 +87,10 @@ class _UnexpectedError(ServiceError):
 
     def __init__(self, *_: object, **__: object) -> None:
         super().__init__("Something went wrong on our side; the log of the service has the details.")
+
+
+def _explain_database(_handler: ExceptionHandler, _request: Request, _error: Exception) -> UnavailableError:
+    return UnavailableError("The database does not answer: try again in a while.")
 
 
 def _explain_http(_handler: ExceptionHandler, _request: Request, error: Exception) -> Problem:

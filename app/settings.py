@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     The defaults are the embedded shape: everything below ``data_dir`` on this machine.
     """
 
-    model_config = SettingsConfigDict(env_prefix="OT3L_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="OT3L_", env_ignore_empty=True, frozen=True)
 
     data_dir: Path = Field(default=Path(".ot3l"), description="Where the embedded service keeps everything.")
     database_url: str = Field(default="", description="SQLAlchemy URL; empty: SQLite below data_dir.")
@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     default_source: str | None = Field(default=None, description="Dataset to measure from when a job names none.")
     lease_seconds: float = Field(default=30.0, gt=0, description="How long a silent worker keeps its work.")
     heartbeat_seconds: float = Field(default=1.0, gt=0, description="How often a worker reports.")
+    max_attempts: int = Field(default=5, ge=1, description="How many workers may be lost over one piece of work.")
     sweep_seconds: float = Field(default=2.0, gt=0, description="How often lost work is looked for.")
     requeue_seconds: float = Field(default=10.0, gt=0, description="How old a message is before it can be lost.")
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from app.settings import Settings
 from app.states import WorkState
 from app.store import work
+from app.store.blobs import BlobStoreError
 from app.store.jobs import get_work
 from app.store.records import ArtifactRecord, WorkRecord
 from app.store.sessions import Database
@@ -101,6 +102,11 @@ class Lifecycle(Generic[AnyWork]):
         except CoreError as error:
             log.info("%s %s failed: %s", self.kind.__tablename__, record.id, error.code)
             return WorkState.FAILED, _failure(error.code, str(error), error.field)
+        except BlobStoreError:
+            log.exception("%s %s: the blob store failed", self.kind.__tablename__, record.id)
+            return WorkState.FAILED, _failure(
+                "storage_unavailable", "The results could not be stored; once the store answers, submit the job again."
+            )
         except MemoryError:
             log.exception("%s %s: out of memory", self.kind.__tablename__, record.id)
             return WorkState.FAILED, _failure(

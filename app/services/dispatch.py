@@ -18,6 +18,13 @@ TASK_OF: dict[type[WorkRecord], TaskName] = {
     JobRecord: TaskName.TRANSFER,
 }
 
+WORKER_LOST = {
+    "code": "worker_lost",
+    "message": "Worker after worker was lost over this work, most likely for want of memory: "
+    "use fewer samples, or a smaller backbone or input_size.",
+    "field": None,
+}
+
 
 def commit_and_enqueue(session: Session, queue: JobQueue, record: WorkRecord) -> None:
     """Make the work durable, then tell a worker.
@@ -41,6 +48,7 @@ def sweep(database: Database, queue: JobQueue, settings: Settings) -> int:
     sent = 0
     for kind in TASK_OF:
         with database.writing() as session:
+            work.give_up(session, kind, max_attempts=settings.max_attempts, error=WORKER_LOST)
             released = work.release_expired(session, kind)
             session.commit()
         sent += _send(queue, kind, released)

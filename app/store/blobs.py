@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import obstore
 from obstore.store import ObjectStore, from_url
 
 CHUNK_BYTES = 1 << 20
+BlobStoreError = obstore.exceptions.BaseError
+"""What is raised when the store does not answer or refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +44,5 @@ def open_blobs(url: str) -> BlobStore:
     """Open ``file:///folder`` (created if missing) or ``s3://bucket/prefix`` (credentials from ``AWS_*``)."""
     if url.startswith("file:"):
         return BlobStore(from_url(url, mkdir=True))
-    return BlobStore(from_url(url))
+    # Left to itself the client tries a silent store for three minutes.
+    return BlobStore(from_url(url, retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=10)}))

@@ -4,10 +4,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
-__all__ = ["Database", "Session", "open_database"]
+__all__ = ["DATABASE_DOWN", "Database", "Session", "open_database"]
+
+DATABASE_DOWN = (OperationalError, InterfaceError)
+"""What is raised when the database does not answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,7 @@ class Claim:
 
 def claim(session: Session, kind: type[WorkRecord], work_id: UUID, *, lease_seconds: float) -> Claim | None:
     """Take the work if nobody has it; None if it has ended or another worker holds it."""
-    free = or_(
-        kind.state == WorkState.QUEUED, and_(kind.state == WorkState.RUNNING, kind.lease_expires_at < now_plus())
-    )
+    free = or_(kind.state == WorkState.QUEUED, _expired(kind))
     attempt = session.execute(
         update(kind)
         .where(kind.id == work_id, free)
@@ -67,6 +65,8 @@ def renew(session: Session, held: Claim, *, lease_seconds: float, phase: str | N
 
 def finish(session: Session, held: Claim, state: WorkState, **values: Any) -> bool:  # noqa: ANN401 - columns
     """End the work, if the claim still holds; False if another attempt has taken over."""
+    if state is WorkState.SUCCEEDED:
+        values["progress"] = 1.0
     ended = session.execute(
         update(held.kind)
         .where(held.holds())
@@ -93,13 +93,21 @@ def cancel(session: Session, kind: type[WorkRecord], work_id: UUID) -> bool:
     return ended is not None or asked is not None
 
 
+def give_up(session: Session, kind: type[WorkRecord], *, max_attempts: int, error: dict[str, Any]) -> None:
+    """Fail what has cost ``max_attempts`` workers already: one more would fare no better."""
+    session.execute(
+        update(kind)
+        .where(_expired(kind), kind.attempt >= max_attempts)
+        .values(state=WorkState.FAILED, finished_at=now_plus(), lease_expires_at=None, error=error)
+    )
+
+
 def release_expired(session: Session, kind: type[WorkRecord]) -> list[UUID]:
     """Queue again what silent workers held; the caller sends the messages after its commit."""
-    expired = and_(kind.state == WorkState.RUNNING, kind.lease_expires_at < now_plus())
     return sorted(
         session.execute(
             update(kind)
-            .where(expired)
+            .where(_expired(kind))
             .values(state=WorkState.QUEUED, lease_expires_at=None, enqueued_at=now_plus())
             .returning(kind.id)
         ).scalars()
@@ -127,3 +135,7 @@ def touch_stale(session: Session, kind: type[WorkRecord], *, older_than: float, 
             .returning(kind.id)
         ).scalars()
     )
+
+
+def _expired(kind: type[WorkRecord]) -> ColumnElement[bool]:
+    return and_(kind.state == WorkState.RUNNING, kind.lease_expires_at < now_plus())

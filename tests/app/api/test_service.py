@@ -53,3 +53,12 @@ def test_backbones_are_listed_with_their_default(client):
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
 def test_health(client, path):
     assert client.get(path).json() == {"status": "ok"}
+
+
+def test_a_database_that_is_down_is_unavailable_and_not_a_mistake(settings, queue):
+    down = settings.model_copy(update={"database_url": f"sqlite:///{settings.data_dir}/missing/ot3l.db"})
+    with TestClient(create_app(down, queue=queue), raise_server_exceptions=False) as client:
+        reply = client.get("/jobs")
+        assert (reply.status_code, reply.json()["type"]) == (503, "unavailable")
+        assert client.get("/health/ready").status_code == 503
+        assert client.get("/health/live").status_code == 200

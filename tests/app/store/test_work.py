@@ -162,3 +162,43 @@ def test_a_name_is_given_once(database, dataset_id):
         assert add_dataset(session, name="digits", request={}) is None
         assert add_dataset(session, name="other", request={}) is not None
         session.commit()
+
+
+def test_work_that_costs_worker_after_worker_fails_in_the_end(database, dataset_id):
+    error = {"code": "worker_lost", "message": "lost"}
+
+    def give_up():
+        with database.writing() as session:
+            work.give_up(session, DatasetRecord, max_attempts=2, error=error)
+            session.commit()
+        return read(database, dataset_id).state
+
+    claim(database, dataset_id, lease_seconds=0.01)
+    time.sleep(0.05)
+    assert give_up() == WorkState.RUNNING
+    claim(database, dataset_id, lease_seconds=LONG)
+    assert give_up() == WorkState.RUNNING
+    with database.writing() as session:
+        session.get(DatasetRecord, dataset_id).lease_expires_at = read(database, dataset_id).created_at
+        session.commit()
+    assert give_up() == WorkState.FAILED
+    assert read(database, dataset_id).error == error
+
+
+def test_success_is_all_of_the_work(database, dataset_id):
+    finish(database, claim(database, dataset_id))
+    assert read(database, dataset_id).progress == 1.0
+
+
+def test_a_dataset_that_failed_does_not_hold_its_name(database, dataset_id):
+    finish(database, claim(database, dataset_id), WorkState.FAILED, error={"code": "x"})
+    with database.writing() as session:
+        again = add_dataset(session, name="digits", request={"format": "npz"})
+        session.commit()
+        assert (again.id, again.state, again.error, again.request) == (
+            dataset_id,
+            WorkState.QUEUED,
+            None,
+            {"format": "npz"},
+        )
+    assert claim(database, dataset_id).attempt == 1
