@@ -11,7 +11,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c .locks/constraints.txt
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c .locks/constraints.txt
 
 help: ## Print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,7 +49,7 @@ format: setup ## Format and fix what can be fixed
 	$(BIN)/ruff format
 
 lock: $(BIN)/uv ## Resolve the dependencies again, within pyproject.toml and .locks/constraints.txt
-	echo uv | $(BIN)/uv pip compile - --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o .locks/uv.txt
+	echo uv | $(BIN)/uv pip compile - --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o .locks/uv.txt
 	$(LOCK) --all-extras --group dev -o .locks/dev.txt
 	$(LOCK) -c .locks/dev.txt -o .locks/api.txt
 	$(LOCK) -c .locks/dev.txt --extra worker -o .locks/worker.txt

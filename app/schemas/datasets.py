@@ -4,7 +4,7 @@ from pathlib import PurePath
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from app.schemas.work import Reply, Request, WorkRead
 from ot3l_core.names import BuiltinDataset, DatasetFormat
@@ -41,6 +41,8 @@ class DatasetCreateBase(Request):
 class BuiltinDatasetCreate(DatasetCreateBase):
     """Real images that come with the service."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"format": "builtin", "dataset": "mnist-5k"}]})
+
     format: Literal[DatasetFormat.BUILTIN]
     dataset: BuiltinDataset
 
@@ -52,6 +54,10 @@ class BuiltinDatasetCreate(DatasetCreateBase):
 
 class TorchvisionDatasetCreate(DatasetCreateBase):
     """A torchvision dataset by name, in torchvision's layout below ``root``."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"format": "torchvision", "dataset": "FashionMNIST", "root": "data"}]}
+    )
 
     format: Literal[DatasetFormat.TORCHVISION]
     dataset: str = Field(
@@ -81,17 +87,29 @@ class PathDatasetCreate(DatasetCreateBase):
 class ImageFolderDatasetCreate(PathDatasetCreate):
     """A folder with one folder of images for each class, or such folders below ``train`` and ``test``."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"format": "image_folder", "path": "flowers"}]})
+
     format: Literal[DatasetFormat.IMAGE_FOLDER]
 
 
 class ZipDatasetCreate(PathDatasetCreate):
     """A zip file of an image folder; read in place."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"format": "zip", "path": "flowers.zip", "name": "my-flowers", "test_fraction": 0.2}]
+        }
+    )
+
     format: Literal[DatasetFormat.ZIP]
 
 
 class ParquetDatasetCreate(PathDatasetCreate):
     """A Hugging Face style parquet file with an image column, or a folder of them."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"format": "parquet", "path": "cifar100", "label_column": "fine_label"}]}
+    )
 
     format: Literal[DatasetFormat.PARQUET]
     test_path: ServerPath | None = Field(default=None, description="The file of the test split, where it is another.")
@@ -101,11 +119,19 @@ class ParquetDatasetCreate(PathDatasetCreate):
 class NpzDatasetCreate(PathDatasetCreate):
     """A NumPy archive with arrays ``x`` and ``y``, or ``x_train``, ``y_train``, ``x_test`` and ``y_test``."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"format": "npz", "path": "images.npz"}]})
+
     format: Literal[DatasetFormat.NPZ]
 
 
 class CocoDatasetCreate(PathDatasetCreate):
     """COCO: a folder of photographs and their annotations; one image per annotated object."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"format": "coco", "path": "val2017", "annotations": "annotations/instances_val2017.json"}]
+        }
+    )
 
     format: Literal[DatasetFormat.COCO]
     annotations: ServerPath

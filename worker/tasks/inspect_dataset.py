@@ -1,5 +1,6 @@
-"""Inspect a registered dataset: read it once, count it, fingerprint it."""
+"""Inspect a registered dataset: read every image once, count, fingerprint."""
 
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -10,10 +11,14 @@ from app.schemas.datasets import ClassRead, DatasetSummary
 from app.store.records import DatasetRecord
 from ot3l_core.data.images import ImageDataset
 from ot3l_core.data.reading import open_dataset
+from ot3l_core.errors import CoreError
 from ot3l_core.names import Phase
+from ot3l_core.progress import OnProgress
 from worker.inputs import spec_of
 from worker.lifecycle import Lifecycle, Outcome, Reporter
 from worker.resources import resources
+
+_IMAGES_BETWEEN_REPORTS = 64
 
 
 @shared_task(name=TaskName.INSPECT_DATASET)
@@ -24,9 +29,33 @@ def inspect_dataset(work_id: str) -> None:
 
 
 def _compute(record: DatasetRecord, reporter: Reporter) -> Outcome:
-    reporter.enter(Phase.READING)
-    dataset = open_dataset(spec_of(record.request))
+    on_progress = reporter.enter(Phase.READING)
+    try:
+        dataset = open_dataset(spec_of(record.request))
+        _decode_all(dataset, on_progress)
+    except CoreError as error:
+        error.field = _field_to_blame(error.field, record.request)
+        raise
     return Outcome({"digest": dataset.digest, "result": summarise(dataset).model_dump(mode="json")})
+
+
+def _decode_all(dataset: ImageDataset, on_progress: OnProgress) -> None:
+    """Find damaged images now, and not in the middle of a job."""
+    splits = [split for split in (dataset.pool, dataset.test) if split is not None]
+    total, done = sum(len(split) for split in splits), 0
+    for split in splits:
+        for index in range(len(split)):
+            split.images.picture(index)
+            done += 1
+            if done % _IMAGES_BETWEEN_REPORTS == 0:
+                on_progress(done / total)
+
+
+def _field_to_blame(field: str | None, request: dict[str, Any]) -> str | None:
+    """The request's name of a setting that the core knows by its own name."""
+    if field in {None, "path"}:
+        return next((name for name in ("path", "root", "dataset") if name in request), None)
+    return field
 
 
 def summarise(dataset: ImageDataset) -> DatasetSummary:

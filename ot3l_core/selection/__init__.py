@@ -1,0 +1,6 @@
+"""Which samples of the target to train on."""
+
+from ot3l_core.selection.settings import SelectionSettings
+from ot3l_core.selection.strategies import Selection, select
+
+__all__ = ["Selection", "SelectionSettings", "select"]
