@@ -50,7 +50,11 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the process in a session of its own, so that Ctrl-C reaches only the supervisor."""
+        """Start the process in a session of its own, so that Ctrl-C reaches only the supervisor.
+
+        What a former process of this name left behind is ended first: a pool child can outlive its parent.
+        """
+        self._signal_session(signal.SIGKILL)
         with self.log_path.open("ab") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own command line
                 self.command,
@@ -136,15 +140,18 @@ class Embedded:
         listener = self._stack.enter_context(socket.create_server((HOST, self.port)))
         self.port = listener.getsockname()[1]
         self.broker = ValkeyServer(host=HOST, data_dir=self.data_dir / "broker", persist=True)
+        self._stack.callback(self._stop_broker)
         self.broker.start()
         self.broker_port = self.broker.port
-        self._stack.callback(self._stop_broker)
         variables = os.environ | {
+            # Whatever the shell has set for another service is not meant for this one.
+            "OT3L_DATABASE_URL": "",
+            "OT3L_BLOB_URL": "",
             "OT3L_DATA_DIR": str(self.data_dir.resolve()),
             "OT3L_BROKER_URL": self.broker.connection_url + "/0",
             **self.environment,
         }
-        migrate(Settings(data_dir=self.data_dir).resolved_database_url)
+        migrate(Settings(data_dir=self.data_dir, database_url="").resolved_database_url)
         worker = ["celery", "-A", "worker.main", "worker", "--loglevel=INFO", "--without-gossip", "--without-mingle"]
         commands = {
             f"worker-{number}": [*worker, "--pool=prefork", "--concurrency=1", f"--hostname=worker-{number}@%h"]
@@ -184,16 +191,23 @@ class Embedded:
 
     def _watch(self) -> None:
         while not self._watching.wait(WATCH_SECONDS):
-            if self.broker is not None and not self.broker.is_running():
-                self._restart_broker()
-            for child in self.children.values():
-                if child.ended:
-                    log.warning("%s ended: starting it again", child.name)
-                    child.start()
+            try:
+                self._restart_what_ended()
+            except Exception:
+                log.exception("could not start again what ended; the next look is in %.1f s", WATCH_SECONDS)
+
+    def _restart_what_ended(self) -> None:
+        if self.broker is not None and not self.broker.is_running():
+            self._restart_broker()
+        for child in self.children.values():
+            if child.ended:
+                log.warning("%s ended: starting it again", child.name)
+                child.start()
 
     def _restart_broker(self) -> None:
         # On the same port and empty: the broker keeps nothing that the database does not know.
         log.warning("the broker ended: starting it again")
+        self._stop_broker()
         self.broker = ValkeyServer(host=HOST, port=self.broker_port, data_dir=self.data_dir / "broker", persist=True)
         self.broker.start()
 
@@ -216,6 +230,16 @@ def _tail(path: Path, n_lines: int = 20) -> str:
     return "\n".join(path.read_text(errors="replace").splitlines()[-n_lines:])
 
 
+def stop_on_signals() -> None:
+    """Let SIGTERM, and a terminal that is closed, end the program as Ctrl-C does: by way of every clean-up."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+
+
 def main() -> int:
     """Run the service until it is told to stop."""
     parser = argparse.ArgumentParser(description="The whole OT3L service on this machine.")
@@ -227,10 +251,7 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     log.setLevel(logging.INFO)
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
+    stop_on_signals()
     roots = os.pathsep.join(str(Path(root).resolve()) for root in arguments.roots.split(os.pathsep))
     try:
         with Embedded(

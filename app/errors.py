@@ -16,7 +16,7 @@ The ``type`` of a problem is its stable code; ``errors`` lists the fields to cha
 """
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Self, TypedDict
 
 from rfc9457 import StatusProblem
 
@@ -39,6 +39,11 @@ class ServiceError(StatusProblem):
         self, detail: str, *, errors: Sequence[FieldError] = (), headers: dict[str, str] | None = None
     ) -> None:
         super().__init__(detail, headers=headers, **({"errors": list(errors)} if errors else {}))
+
+    @classmethod
+    def of_field(cls, field: str, message: str) -> Self:
+        """The error of a single field."""
+        return cls(f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
 class NotFoundError(ServiceError):
@@ -92,11 +97,6 @@ class InvalidRequestError(ServiceError):
     type_ = "invalid_request"
     title = "The request is not valid."
     status = 422
-
-    @classmethod
-    def of_field(cls, field: str, message: str) -> "InvalidRequestError":
-        """The error of a single field."""
-        return cls(f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
 class UnavailableError(ServiceError):

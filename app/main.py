@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -16,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from app.api import backbones, datasets, distances, health, jobs
+from app.api.problems import problems
 from app.errors import FieldError, InvalidRequestError, ServiceError, UnavailableError
 from app.queue import CeleryQueue, JobQueue, build_celery
 from app.services.dispatch import sweep
@@ -65,7 +67,8 @@ def create_app(settings: Settings | None = None, *, queue: JobQueue | None = Non
         request_validation_handler=_explain_validation,
         unhandled_wrappers={"500": _UnexpectedError},
     )
-    add_exception_handler(app, handler)
+    add_exception_handler(app, handler, generic_swagger_defaults=False)
+    app.openapi = partial(_document, app, app.openapi)  # type: ignore[method-assign]
     for error in DATABASE_DOWN:
         app.add_exception_handler(error, handler)
     return app
@@ -89,7 +92,19 @@ class _UnexpectedError(ServiceError):
         super().__init__("Something went wrong on our side; the log of the service has the details.")
 
 
-def _explain_database(_handler: ExceptionHandler, _request: Request, _error: Exception) -> UnavailableError:
+def _document(app: FastAPI, build: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The API's document, with every validation error as the problem that it is."""
+    document = build()
+    for path in document["paths"].values():
+        for route in path.values():
+            if "422" in route["responses"]:
+                route["responses"]["422"] = problems(422)[422]
+    app.openapi_schema = document
+    return document
+
+
+def _explain_database(_handler: ExceptionHandler, _request: Request, error: Exception) -> UnavailableError:
+    log.warning("database: %s", error)
     return UnavailableError("The database does not answer: try again in a while.")
 
 
@@ -117,6 +132,11 @@ def _explain_field(found: dict[str, Any]) -> FieldError:
     if found["type"] in {"union_tag_invalid", "union_tag_not_found"}:
         return {"field": "format", "message": f"must be one of {', '.join(DatasetFormat)}"}
     place = [str(part) for part in found["loc"]]
-    # The first part says body, path or query; a union adds the tag of its member.
-    name = ".".join(part for part in place[1:] if part not in set(DatasetFormat)) or place[0]
+    if found["type"] == "json_invalid":
+        place = place[:1]
+    elif len(place) > 2 and place[1] in set(DatasetFormat):
+        # A union names the member that it tried before the field.
+        del place[1]
+    # The first part says body, path or query.
+    name = ".".join(place[1:]) or place[0]
     return {"field": name, "message": str(found["msg"]).removeprefix("Value error, ")}

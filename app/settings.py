@@ -3,9 +3,9 @@
 import os
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -25,7 +25,9 @@ class Settings(BaseSettings):
         default=(Path(),), description="Folders that datasets may be read from, separated like PATH."
     )
     default_source: str | None = Field(default=None, description="Dataset to measure from when a job names none.")
-    lease_seconds: float = Field(default=30.0, gt=0, description="How long a silent worker keeps its work.")
+    lease_seconds: float = Field(
+        default=30.0, gt=0, allow_inf_nan=False, description="How long a silent worker keeps its work."
+    )
     heartbeat_seconds: float = Field(default=1.0, gt=0, description="How often a worker reports.")
     max_attempts: int = Field(default=5, ge=1, description="How many workers may be lost over one piece of work.")
     sweep_seconds: float = Field(default=2.0, gt=0, description="How often lost work is looked for.")
@@ -35,6 +37,12 @@ class Settings(BaseSettings):
     @classmethod
     def _split_roots(cls, roots: Any) -> Any:  # noqa: ANN401 - pydantic hands over what it was given
         return [Path(root) for root in roots.split(os.pathsep) if root] if isinstance(roots, str) else roots
+
+    @model_validator(mode="after")
+    def _beat_often_enough(self) -> Self:
+        if 3 * self.heartbeat_seconds > self.lease_seconds:
+            raise ValueError("heartbeat_seconds must be at most a third of lease_seconds: one missed beat is no death")
+        return self
 
     @property
     def resolved_database_url(self) -> str:

@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
 from app.settings import Settings
 from app.states import WorkState
 from app.store import work
 from app.store.blobs import BlobStoreError
 from app.store.jobs import get_work
 from app.store.records import ArtifactRecord, WorkRecord
-from app.store.sessions import Database
+from app.store.sessions import DATABASE_DOWN, Database
 from app.store.work import Claim
 from ot3l_core.errors import Cancelled, CoreError
 from ot3l_core.names import Phase
@@ -92,7 +94,7 @@ class Lifecycle(Generic[AnyWork]):
         reporter = Reporter()
         with self._heartbeat(held, reporter):
             state, outcome = self._compute(record, reporter)
-        self._record(held, state, outcome, reporter)
+            self._record(held, state, outcome, reporter)
 
     def _compute(self, record: AnyWork, reporter: Reporter) -> tuple[WorkState, Outcome]:
         try:
@@ -101,33 +103,41 @@ class Lifecycle(Generic[AnyWork]):
             return WorkState.CANCELLED, Outcome({})
         except CoreError as error:
             log.info("%s %s failed: %s", self.kind.__tablename__, record.id, error.code)
-            return WorkState.FAILED, _failure(error.code, str(error), error.field)
-        except BlobStoreError:
-            log.exception("%s %s: the blob store failed", self.kind.__tablename__, record.id)
-            return WorkState.FAILED, _failure(
-                "storage_unavailable", "The results could not be stored; once the store answers, submit the job again."
-            )
-        except MemoryError:
-            log.exception("%s %s: out of memory", self.kind.__tablename__, record.id)
-            return WorkState.FAILED, _failure(
-                "out_of_memory", "The worker ran out of memory: use fewer samples, or a smaller backbone or input_size."
-            )
-        except Exception:
-            log.exception("%s %s: unexpected error", self.kind.__tablename__, record.id)
-            return WorkState.FAILED, _failure(
-                "internal_error", "The worker made a mistake; its log has the details under the id of this record."
-            )
+            return WorkState.FAILED, explain_failure(error)
+        except Exception as error:
+            log.exception("%s %s failed", self.kind.__tablename__, record.id)
+            return WorkState.FAILED, explain_failure(error)
 
     def _record(self, held: Claim, state: WorkState, outcome: Outcome, reporter: Reporter) -> None:
-        with self.database.writing() as session:
-            ended = work.finish(session, held, state, timings=reporter.leave(), **outcome.values)
-            if ended:
-                session.add_all(outcome.artifacts)
-            session.commit()
+        timings = reporter.leave()
+        try:
+            ended = self._finish(held, state, outcome, timings)
+        except DATABASE_DOWN:
+            raise
+        except Exception as error:
+            # A result that the database refuses would be refused every time: the record says so at once.
+            log.exception("%s %s: the result cannot be recorded", self.kind.__tablename__, held.id)
+            ended = self._finish(held, WorkState.FAILED, explain_failure(error), timings)
         if ended:
             log.info("%s %s: %s", self.kind.__tablename__, held.id, state)
         else:
             log.warning("%s %s: attempt %d lost its lease", self.kind.__tablename__, held.id, held.attempt)
+
+    def _finish(self, held: Claim, state: WorkState, outcome: Outcome, timings: dict[str, float]) -> bool:
+        """Write the end of the work; a database that is away is waited for as long as a lease runs."""
+        patience = Retrying(
+            retry=retry_if_exception_type(DATABASE_DOWN),
+            wait=wait_exponential(multiplier=0.1, max=2.0),
+            stop=stop_after_delay(self.settings.lease_seconds),
+            reraise=True,
+        )
+        for attempt in patience:
+            with attempt, self.database.writing() as session:
+                ended = work.finish(session, held, state, timings=timings, **outcome.values)
+                if ended:
+                    session.add_all(outcome.artifacts)
+                session.commit()
+        return ended
 
     @contextmanager
     def _heartbeat(self, held: Claim, reporter: Reporter) -> Iterator[None]:
@@ -159,6 +169,30 @@ class Lifecycle(Generic[AnyWork]):
                 # Told to stop, or no longer ours: either way nobody waits for this result.
                 reporter.stop.set()
                 return
+
+
+def explain_failure(error: Exception) -> Outcome:
+    """An error as the record keeps it: a stable code, and a sentence that a user can act on."""
+    if isinstance(error, CoreError):
+        return _failure(error.code, str(error), error.field)
+    if isinstance(error, BlobStoreError):
+        return _failure(
+            "storage_unavailable", "The results could not be stored; once the store answers, submit the job again."
+        )
+    if _is_out_of_memory(error):
+        return _failure(
+            "out_of_memory", "The worker ran out of memory: use fewer samples, or a smaller backbone or input_size."
+        )
+    return _failure("internal_error", "The worker made a mistake; its log has the details under the id of this record.")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Torch says it in two ways: a subclass of RuntimeError on a GPU, and only in the text on a CPU."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
 
 
 def _failure(code: str, message: str, at: str | None = None) -> Outcome:

@@ -136,7 +136,7 @@ def write_predictions(
 
 
 def _write_rows(path: Path, header: Sequence[str], rows: Any) -> None:  # noqa: ANN401 - whatever csv takes
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows)

@@ -3,7 +3,9 @@
 from fastapi import APIRouter, Response, status
 
 from app.api.dependencies import BeforeQuery, LimitQuery, QueueDep, ReadingDep, SettingsDep, WritingDep
+from app.api.problems import ACCEPTED, problems
 from app.schemas.datasets import DatasetCreate, DatasetList, DatasetRead
+from app.schemas.work import DatasetName
 from app.services.datasets import read_dataset, register_dataset
 from app.services.reading import Page, read_page
 from app.store.records import DatasetRecord
@@ -11,7 +13,9 @@ from app.store.records import DatasetRecord
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 
 
-@router.post("", status_code=status.HTTP_202_ACCEPTED, response_model=DatasetRead)
+@router.post(
+    "", status_code=status.HTTP_202_ACCEPTED, response_model=DatasetRead, responses=ACCEPTED | problems(409, 422)
+)
 def create_dataset(
     request: DatasetCreate, session: WritingDep, queue: QueueDep, settings: SettingsDep, response: Response
 ) -> DatasetRecord:
@@ -27,7 +31,7 @@ def list_datasets(session: ReadingDep, before: BeforeQuery = None, limit: LimitQ
     return read_page(session, DatasetRecord, before=before, limit=limit)
 
 
-@router.get("/{name_or_id}", response_model=DatasetRead)
-def get_dataset(name_or_id: str, session: ReadingDep) -> DatasetRecord:
+@router.get("/{name_or_id}", response_model=DatasetRead, responses=problems(404))
+def get_dataset(name_or_id: DatasetName, session: ReadingDep) -> DatasetRecord:
     """Show a dataset: its classes, counts, splits and digest."""
     return read_dataset(session, name_or_id)

@@ -48,8 +48,9 @@ def _writing(database: DatabaseDep) -> Iterator[Session]:
         yield session
 
 
-ReadingDep = Annotated[Session, Depends(_reading)]
-WritingDep = Annotated[Session, Depends(_writing)]
+# Closed when the route returns, not when the client has read the reply: a slow download must not hold a connection.
+ReadingDep = Annotated[Session, Depends(_reading, scope="function")]
+WritingDep = Annotated[Session, Depends(_writing, scope="function")]
 
 BeforeQuery = Annotated[UUID | None, Query(description="Only what is older than this id: `next` of the page before.")]
 LimitQuery = Annotated[int, Query(ge=1, le=200, description="How many at the most.")]

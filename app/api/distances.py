@@ -5,6 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response, status
 
 from app.api.dependencies import BeforeQuery, LimitQuery, QueueDep, ReadingDep, WritingDep
+from app.api.problems import ACCEPTED, problems
 from app.schemas.distances import DistanceCreate, DistanceList, DistanceRead
 from app.services.distances import submit_distance
 from app.services.reading import Page, read_page, read_work
@@ -13,7 +14,9 @@ from app.store.records import DistanceRecord
 router = APIRouter(prefix="/distances", tags=["distances"])
 
 
-@router.post("", status_code=status.HTTP_202_ACCEPTED, response_model=DistanceRead)
+@router.post(
+    "", status_code=status.HTTP_202_ACCEPTED, response_model=DistanceRead, responses=ACCEPTED | problems(409, 422)
+)
 def create_distance(
     request: DistanceCreate, session: WritingDep, queue: QueueDep, response: Response
 ) -> DistanceRecord:
@@ -29,7 +32,7 @@ def list_distances(session: ReadingDep, before: BeforeQuery = None, limit: Limit
     return read_page(session, DistanceRecord, before=before, limit=limit)
 
 
-@router.get("/{distance_id}", response_model=DistanceRead)
+@router.get("/{distance_id}", response_model=DistanceRead, responses=problems(404))
 def get_distance(distance_id: UUID, session: ReadingDep) -> DistanceRecord:
     """Show a distance and how far its measurement is."""
     return read_work(session, DistanceRecord, distance_id)

@@ -1,51 +1,76 @@
 """Sending stored files: whole, in part, or not at all when the client has them (RFC 9110, sections 13 and 14)."""
 
 import re
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from fastapi import Response, status
+from fastapi import Depends, Header, Request, Response, status
 from fastapi.responses import StreamingResponse
 
-from app.errors import RangeError
-from app.store.blobs import BlobStore
+from app.errors import RangeError, UnavailableError
+from app.store.blobs import BlobStore, BlobStoreError
 from app.store.records import ArtifactRecord
 
-BINARY = {"schema": {"type": "string", "format": "binary"}}
-BINARY_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": {"application/octet-stream": BINARY}},
-    206: {"description": "The range that was asked for.", "content": {"application/octet-stream": BINARY}},
-    304: {"description": "The client's copy is current."},
+_ETAG = {"ETag": {"description": "The file's sha256, in quotes.", "schema": {"type": "string"}}}
+_FILE = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file.", "content": _FILE, "headers": _ETAG},
+    206: {"description": "The range that was asked for.", "content": _FILE, "headers": _ETAG},
+    304: {"description": "The client's copy is current.", "headers": _ETAG},
 }
-_SINGLE_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
+# More digits than any file has bytes: such a header means nothing and is ignored.
+_SINGLE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
-def send_artifact(
-    artifact: ArtifactRecord,
-    blobs: BlobStore,
-    *,
-    byte_range: str | None,
-    if_range: str | None,
-    if_none_match: str | None,
-) -> Response:
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a client says of the part that it wants and the copy that it has."""
+
+    head_only: bool
+    byte_range: str | None
+    if_range: str | None
+    if_none_match: str | None
+
+
+def _conditions(
+    request: Request,
+    byte_range: Annotated[str | None, Header(alias="Range", examples=["bytes=1000-"])] = None,
+    if_range: Annotated[str | None, Header(alias="If-Range")] = None,
+    if_none_match: Annotated[str | None, Header(alias="If-None-Match")] = None,
+) -> Conditions:
+    return Conditions(request.method == "HEAD", byte_range, if_range, if_none_match)
+
+
+ConditionsDep = Annotated[Conditions, Depends(_conditions)]
+
+
+def send_artifact(artifact: ArtifactRecord, blobs: BlobStore, asked: Conditions) -> Response:
     """Stream an artifact from the store.
 
     Raises:
         RangeError: If the range lies outside the file.
+        UnavailableError: If the store does not give the file.
     """
     etag = f'"{artifact.sha256}"'
     headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
-    if if_none_match is not None and _names(if_none_match, etag):
+    if asked.if_none_match is not None and _names(asked.if_none_match, etag):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     part = None
-    if byte_range is not None and if_range in {None, etag}:
-        part = parse_range(byte_range, artifact.size)
+    if asked.byte_range is not None and asked.if_range in {None, etag} and not asked.head_only:
+        part = parse_range(asked.byte_range, artifact.size)
     start, end = part or (0, artifact.size)
     headers["Content-Length"] = str(end - start)
     headers["Content-Disposition"] = f'attachment; filename="{artifact.name}"'
     if part is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{artifact.size}"
+    if asked.head_only:
+        return Response(headers=headers, media_type=artifact.media_type)
+    try:
+        content = blobs.stream(artifact.key, start, end)
+    except (BlobStoreError, OSError) as error:
+        raise UnavailableError("The blob store does not give the file: try again in a while.") from error
     return StreamingResponse(
-        blobs.stream(artifact.key, start, end),
+        content,
         status_code=status.HTTP_200_OK if part is None else status.HTTP_206_PARTIAL_CONTENT,
         media_type=artifact.media_type,
         headers=headers,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from fastapi import APIRouter
 
 from app.api.dependencies import BlobsDep, DatabaseDep, QueueDep
+from app.api.problems import problems
 from app.errors import UnavailableError
 from app.schemas.health import Health
 
@@ -17,7 +18,7 @@ def live() -> Health:
     return Health(status="ok")
 
 
-@router.get("/ready", responses={503: {"description": "A part does not answer."}})
+@router.get("/ready", responses=problems(503))
 def ready(database: DatabaseDep, queue: QueueDep, blobs: BlobsDep) -> Health:
     """Answer once the database, the broker and the blob store do."""
     parts: dict[str, Callable[[], object]] = {

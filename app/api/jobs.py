@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Response, status
+from fastapi import APIRouter, Path, Response, status
 
 from app.api.dependencies import (
     BeforeQuery,
@@ -14,19 +14,18 @@ from app.api.dependencies import (
     SettingsDep,
     WritingDep,
 )
-from app.api.files import BINARY_RESPONSES, send_artifact
+from app.api.files import FILE_RESPONSES, ConditionsDep, send_artifact
+from app.api.problems import ACCEPTED, problems
 from app.schemas.jobs import JobCreate, JobList, JobRead
 from app.services.jobs import cancel_job, read_artifact, submit_job
 from app.services.reading import Page, read_page, read_work
 from app.store.records import JobRecord
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
-RangeHeader = Annotated[str | None, Header(alias="Range")]
-IfRangeHeader = Annotated[str | None, Header(alias="If-Range")]
-IfNoneMatchHeader = Annotated[str | None, Header(alias="If-None-Match")]
+ArtifactName = Annotated[str, Path(pattern=r"^[a-z0-9._-]{1,100}$", examples=["selection.csv"])]
 
 
-@router.post("", status_code=status.HTTP_202_ACCEPTED, response_model=JobRead)
+@router.post("", status_code=status.HTTP_202_ACCEPTED, response_model=JobRead, responses=ACCEPTED | problems(409, 422))
 def create_job(
     request: JobCreate, session: WritingDep, queue: QueueDep, settings: SettingsDep, response: Response
 ) -> JobRecord:
@@ -42,42 +41,31 @@ def list_jobs(session: ReadingDep, before: BeforeQuery = None, limit: LimitQuery
     return read_page(session, JobRecord, before=before, limit=limit)
 
 
-@router.get("/{job_id}", response_model=JobRead)
+@router.get("/{job_id}", response_model=JobRead, responses=problems(404))
 def get_job(job_id: UUID, session: ReadingDep) -> JobRecord:
     """Show a job: state, phase, progress, timings and, once it has succeeded, its results."""
     return read_work(session, JobRecord, job_id)
 
 
-@router.post("/{job_id}/cancel", status_code=status.HTTP_202_ACCEPTED, response_model=JobRead)
+@router.post(
+    "/{job_id}/cancel", status_code=status.HTTP_202_ACCEPTED, response_model=JobRead, responses=problems(404, 409)
+)
 def request_cancel(job_id: UUID, session: WritingDep) -> JobRecord:
     """Cancel a job: at once if it waits, within seconds if it runs."""
     return cancel_job(session, job_id)
 
 
-@router.get("/{job_id}/checkpoint", response_class=Response, responses=BINARY_RESPONSES)
-def get_checkpoint(
-    job_id: UUID,
-    session: ReadingDep,
-    blobs: BlobsDep,
-    byte_range: RangeHeader = None,
-    if_range: IfRangeHeader = None,
-    if_none_match: IfNoneMatchHeader = None,
-) -> Response:
+@router.head("/{job_id}/checkpoint", include_in_schema=False)
+@router.get("/{job_id}/checkpoint", response_class=Response, responses=FILE_RESPONSES | problems(404, 409, 416))
+def get_checkpoint(job_id: UUID, session: ReadingDep, blobs: BlobsDep, asked: ConditionsDep) -> Response:
     """Download the fine-tuned network as safetensors; its ETag is its sha256, and ranges resume a download."""
-    artifact = read_artifact(session, job_id, "checkpoint.safetensors")
-    return send_artifact(artifact, blobs, byte_range=byte_range, if_range=if_range, if_none_match=if_none_match)
+    return send_artifact(read_artifact(session, job_id, "checkpoint.safetensors"), blobs, asked)
 
 
-@router.get("/{job_id}/artifacts/{name}", response_class=Response, responses=BINARY_RESPONSES)
+@router.head("/{job_id}/artifacts/{name}", include_in_schema=False)
+@router.get("/{job_id}/artifacts/{name}", response_class=Response, responses=FILE_RESPONSES | problems(404, 409, 416))
 def get_artifact(
-    job_id: UUID,
-    name: str,
-    session: ReadingDep,
-    blobs: BlobsDep,
-    byte_range: RangeHeader = None,
-    if_range: IfRangeHeader = None,
-    if_none_match: IfNoneMatchHeader = None,
+    job_id: UUID, name: ArtifactName, session: ReadingDep, blobs: BlobsDep, asked: ConditionsDep
 ) -> Response:
     """Download a file that the job made: the checkpoint, the selected samples or the test predictions."""
-    artifact = read_artifact(session, job_id, name)
-    return send_artifact(artifact, blobs, byte_range=byte_range, if_range=if_range, if_none_match=if_none_match)
+    return send_artifact(read_artifact(session, job_id, name), blobs, asked)

@@ -113,7 +113,9 @@ class ParquetDatasetCreate(PathDatasetCreate):
 
     format: Literal[DatasetFormat.PARQUET]
     test_path: ServerPath | None = Field(default=None, description="The file of the test split, where it is another.")
-    label_column: str | None = Field(default=None, max_length=200, examples=["fine_label"])
+    label_column: str | None = Field(
+        default=None, min_length=1, max_length=200, pattern=r"^\P{C}+$", examples=["fine_label"]
+    )
 
 
 class NpzDatasetCreate(PathDatasetCreate):

@@ -3,11 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.schemas.features import FeatureRequest
-from app.schemas.work import Reply, WorkRead
+from app.schemas.work import DatasetName, NamesDatasets, Reply, WorkRead
 from ot3l_core.names import ClassScore, LabelDistanceMethod, TransportMethod
 
 DISTANCE_EXAMPLE: JsonDict = {"source": "digits", "target": "mnist-5k", "input_size": 112, "max_samples": 1500}
@@ -18,8 +18,8 @@ class DistanceCreate(FeatureRequest):
 
     model_config = ConfigDict(json_schema_extra={"examples": [DISTANCE_EXAMPLE]})
 
-    source: str = Field(description="Name or id of the dataset to measure from.")
-    target: str = Field(description="Name or id of the dataset to measure to.")
+    source: DatasetName = Field(description="Name or id of the dataset to measure from.")
+    target: DatasetName = Field(description="Name or id of the dataset to measure to.")
     method: LabelDistanceMethod = Field(
         default=LabelDistanceMethod.GAUSSIAN, description="Distance between the features of two classes."
     )
@@ -73,17 +73,12 @@ class DistanceResult(Reply):
     n_target: int
 
 
-class DistanceSummary(WorkRead):
+class DistanceSummary(NamesDatasets, WorkRead):
     """A distance without its matrices."""
 
     source: str
     target: str
     request: dict[str, Any] = Field(description="Every setting, defaults filled in.")
-
-    @field_validator("source", "target", mode="before")
-    @classmethod
-    def _name(cls, dataset: object) -> object:
-        return getattr(dataset, "name", dataset)
 
 
 class DistanceRead(DistanceSummary):

@@ -16,7 +16,7 @@ class FeatureRequest(Request):
         default=None, ge=32, le=1024, description="Side of the square image in pixels; default: the backbone's own."
     )
     crop_fraction: float | None = Field(
-        default=None, gt=0, le=1, description="Share of the short side that is kept; default: the backbone's own."
+        default=None, ge=0.25, le=1, description="Share of the short side that is kept; default: the backbone's own."
     )
     precision: Precision = Field(
         default=Precision.FLOAT32, description="Arithmetic of the forward pass; bfloat16 trades exactness for speed."

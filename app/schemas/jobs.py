@@ -8,7 +8,7 @@ from pydantic.config import JsonDict
 
 from app.schemas.distances import ClassDistance
 from app.schemas.features import FeatureRequest
-from app.schemas.work import Reply, Request, WorkRead
+from app.schemas.work import DatasetName, NamesDatasets, Reply, Request, WorkRead
 from ot3l_core.names import ClassScore, LabelDistanceMethod, Strategy, Unit
 
 JOB_EXAMPLE: JsonDict = {"target": "mnist-5k", "strategy": "mixed", "alpha": 0.5}
@@ -49,12 +49,12 @@ class JobCreate(FeatureRequest):
 
     model_config = ConfigDict(json_schema_extra={"examples": [JOB_EXAMPLE, JOB_EXAMPLE_IN_FULL]})
 
-    target: str = Field(description="Name or id of the dataset to learn.")
+    target: DatasetName = Field(description="Name or id of the dataset to learn.")
     strategy: Strategy = Field(default=Strategy.MIXED, description="How samples are chosen from the target's pool.")
     alpha: float = Field(
         default=0.5, ge=0, le=1, description="mixed only: the share taken by set difference; 1 is set_difference."
     )
-    source: str | None = Field(
+    source: DatasetName | None = Field(
         default=None, description="Name or id of the dataset to measure from. Default: the service's default source."
     )
     budget: int = Field(default=1000, ge=2, le=10_000_000, description="Samples to train on; at most the pool.")
@@ -153,7 +153,7 @@ class ArtifactRead(Reply):
     media_type: str
 
 
-class JobSummary(WorkRead):
+class JobSummary(NamesDatasets, WorkRead):
     """A job without its results."""
 
     target: str
@@ -162,11 +162,6 @@ class JobSummary(WorkRead):
     alpha: float
     request: dict[str, Any] = Field(description="Every setting, defaults filled in.")
     artifacts: list[ArtifactRead]
-
-    @field_validator("target", "source", mode="before")
-    @classmethod
-    def _name(cls, dataset: object) -> object:
-        return getattr(dataset, "name", dataset)
 
 
 class JobRead(JobSummary):

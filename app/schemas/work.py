@@ -4,11 +4,13 @@ import datetime as dt
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.states import WorkState
 from ot3l_core.names import Phase
 
+DatasetName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A dataset's name or id."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -21,7 +23,7 @@ class Request(BaseModel):
 class Reply(BaseModel):
     """Base of response bodies."""
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True, allow_inf_nan=False)
 
 
 class Failure(Reply):
@@ -45,3 +47,12 @@ class WorkRead(Reply):
     finished_at: dt.datetime | None
     timings: dict[str, float] | None = Field(description="Seconds spent in each phase, once finished.")
     error: Failure | None = Field(description="Why it failed, if it did.")
+
+
+class NamesDatasets(Reply):
+    """Work between datasets, which goes over the wire with their names."""
+
+    @field_validator("source", "target", mode="before", check_fields=False)
+    @classmethod
+    def _name(cls, dataset: object) -> object:
+        return getattr(dataset, "name", dataset)

@@ -82,8 +82,8 @@ def require_dataset(session: Session, name_or_id: str, *, field: str) -> Dataset
     if record.state == WorkState.SUCCEEDED:
         return record
     if record.error is not None:
-        raise NotReadyError(f"{field}: the dataset {record.name!r} cannot be used: {record.error['message']}")
-    raise NotReadyError(f"{field}: the dataset {record.name!r} is {record.state}: wait until it has succeeded.")
+        raise NotReadyError.of_field(field, f"the dataset {record.name!r} cannot be used: {record.error['message']}")
+    raise NotReadyError.of_field(field, f"the dataset {record.name!r} is {record.state}: wait until it has succeeded")
 
 
 def summary_of(record: DatasetRecord) -> dict[str, Any]:
@@ -91,6 +91,30 @@ def summary_of(record: DatasetRecord) -> dict[str, Any]:
     if record.result is None:
         raise ConflictError(f"The dataset {record.name!r} has not been inspected.")
     return record.result
+
+
+def require_measurable(record: DatasetRecord, *, field: str, size: int | None, size_field: str) -> None:
+    """Refuse a dataset some of whose classes would have no samples.
+
+    Args:
+        record: A dataset that is ready.
+        field: The request's field that names it.
+        size: How many samples are to be drawn from its pool; None for all.
+        size_field: The request's field that says so.
+
+    Raises:
+        InvalidRequestError: If a class is empty, or would be after drawing.
+    """
+    classes = summary_of(record)["classes"]
+    empty = [entry["name"] for entry in classes if entry["pool"] == 0]
+    if empty:
+        raise InvalidRequestError.of_field(
+            field, f"{record.name!r} has no pool samples of {', '.join(map(repr, empty[:5]))}: add some"
+        )
+    if size is not None and size < len(classes):
+        raise InvalidRequestError.of_field(
+            size_field, f"must be at least {len(classes)}, one for each class of {record.name!r}"
+        )
 
 
 def read_dataset(session: Session, name_or_id: str) -> DatasetRecord:

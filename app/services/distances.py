@@ -2,7 +2,7 @@
 
 from app.queue import JobQueue
 from app.schemas.distances import DistanceCreate
-from app.services.datasets import require_dataset
+from app.services.datasets import require_dataset, require_measurable
 from app.services.dispatch import commit_and_enqueue
 from app.store.jobs import add_distance
 from app.store.records import DistanceRecord
@@ -13,6 +13,8 @@ def submit_distance(session: Session, queue: JobQueue, request: DistanceCreate) 
     """Store a distance to be measured, and have a worker measure it."""
     source = require_dataset(session, request.source, field="source")
     target = require_dataset(session, request.target, field="target")
+    for field, dataset in (("source", source), ("target", target)):
+        require_measurable(dataset, field=field, size=request.max_samples, size_field="max_samples")
     body = request.model_dump(mode="json") | {"source": source.name, "target": target.name}
     record = add_distance(session, source=source, target=target, request=body)
     commit_and_enqueue(session, queue, record)

@@ -5,7 +5,7 @@ from uuid import UUID
 from app.errors import InvalidRequestError, NotCancellableError, NotFoundError, NotReadyError
 from app.queue import JobQueue
 from app.schemas.jobs import JobCreate
-from app.services.datasets import require_dataset, summary_of
+from app.services.datasets import require_dataset, require_measurable, summary_of
 from app.services.dispatch import commit_and_enqueue
 from app.services.reading import read_work
 from app.settings import Settings
@@ -24,25 +24,18 @@ def submit_job(session: Session, queue: JobQueue, settings: Settings, request: J
         NotReadyError: If a dataset is not inspected yet.
     """
     target = require_dataset(session, request.target, field="target")
-    _require_learnable(target)
+    require_measurable(target, field="target", size=request.pool_size, size_field="pool_size")
+    if summary_of(target)["n_test"] == 0:
+        raise InvalidRequestError.of_field(
+            "target", f"{target.name!r} has no test split: register it again with a test_fraction above 0"
+        )
     source = _find_source(session, request, settings)
+    if source is not None:
+        require_measurable(source, field="source", size=request.source_size, size_field="source_size")
     body = request.model_dump(mode="json") | {"target": target.name, "source": source.name if source else None}
     record = add_job(session, target=target, source=source, request=body)
     commit_and_enqueue(session, queue, record)
     return record
-
-
-def _require_learnable(target: DatasetRecord) -> None:
-    summary = summary_of(target)
-    if summary["n_test"] == 0:
-        raise InvalidRequestError.of_field(
-            "target", f"{target.name!r} has no test split: register it again with a test_fraction above 0"
-        )
-    empty = [entry["name"] for entry in summary["classes"] if entry["pool"] == 0]
-    if empty:
-        raise InvalidRequestError.of_field(
-            "target", f"{target.name!r} has no pool samples of {', '.join(map(repr, empty[:5]))}: add some"
-        )
 
 
 def _find_source(session: Session, request: JobCreate, settings: Settings) -> DatasetRecord | None:
@@ -66,6 +59,7 @@ def cancel_job(session: Session, job_id: UUID) -> JobRecord:
     """
     record = read_work(session, JobRecord, job_id)
     if not work.cancel(session, JobRecord, job_id):
+        session.refresh(record)
         raise NotCancellableError(f"The job has already {WorkState(record.state).value}: there is nothing to cancel.")
     session.commit()
     session.refresh(record)

@@ -24,16 +24,16 @@ class BlobStore:
         obstore.put(self.store, key, path)
 
     def stream(self, key: str, start: int, end: int) -> Iterator[bytes]:
-        """The bytes from ``start`` up to, not including, ``end``.
+        """The bytes from ``start`` up to, not including, ``end``; found at once, read as they are asked for.
 
         Raises:
             FileNotFoundError: If there is no such blob.
+            BlobStoreError: If the store does not answer.
         """
         if start == end:
-            return
+            return iter(())
         found = obstore.get(self.store, key, options={"range": (start, end)})
-        for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
-            yield bytes(chunk)
+        return (bytes(chunk) for chunk in found.stream(min_chunk_size=CHUNK_BYTES))
 
     def ping(self) -> None:
         """Ask the store for anything at all; raises what the store raises when it does not answer."""

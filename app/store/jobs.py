@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defaultload, defer
 
 from app.store.records import ArtifactRecord, DatasetRecord, DistanceRecord, JobRecord, WorkRecord
 
@@ -44,8 +44,11 @@ def get_work(session: Session, kind: type[AnyWork], work_id: UUID) -> AnyWork | 
 
 
 def list_work(session: Session, kind: type[AnyWork], *, before: UUID | None, limit: int) -> list[AnyWork]:
-    """Records from the newest to the oldest, those older than ``before``."""
-    newest_first = select(kind).order_by(kind.id.desc()).limit(limit)
+    """Records from the newest to the oldest, those older than ``before``; results are read when they are asked for."""
+    unread = [defer(kind.result)] if kind is not DatasetRecord else []
+    roles = [getattr(kind, role) for role in ("source", "target") if hasattr(kind, role)]
+    unread += [defaultload(role).defer(DatasetRecord.result) for role in roles]
+    newest_first = select(kind).options(*unread).order_by(kind.id.desc()).limit(limit)
     return list(session.scalars(newest_first if before is None else newest_first.where(kind.id < before)))
 
 

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError  # noqa: A004
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 __all__ = ["DATABASE_DOWN", "Database", "Session", "open_database"]
 
-DATABASE_DOWN = (OperationalError, InterfaceError)
+DATABASE_DOWN = (OperationalError, InterfaceError, TimeoutError)
 """What is raised when the database does not answer."""
 
 
@@ -30,9 +30,9 @@ class Database:
     writing: sessionmaker[Session]
 
     def ping(self) -> None:
-        """Ask for anything at all; raises what the database raises when it does not answer."""
+        """Read from a table; raises what the database raises when it does not answer, or was never migrated."""
         with self.engine.connect() as connection:
-            connection.exec_driver_sql("SELECT 1")
+            connection.exec_driver_sql("SELECT 1 FROM datasets LIMIT 1")
 
     def close(self) -> None:
         """Close every connection."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.states import WorkState
@@ -78,23 +78,27 @@ def finish(session: Session, held: Claim, state: WorkState, **values: Any) -> bo
 
 def cancel(session: Session, kind: type[WorkRecord], work_id: UUID) -> bool:
     """End queued work at once and ask running work to stop; False if it had already ended."""
-    ended = session.execute(
+    waits = kind.state == WorkState.QUEUED
+    found = session.execute(
         update(kind)
-        .where(kind.id == work_id, kind.state == WorkState.QUEUED)
-        .values(state=WorkState.CANCELLED, cancel_requested=True, finished_at=now_plus())
+        .where(kind.id == work_id, or_(waits, kind.state == WorkState.RUNNING))
+        .values(
+            cancel_requested=True,
+            state=case((waits, WorkState.CANCELLED), else_=kind.state),
+            finished_at=case((waits, now_plus()), else_=kind.finished_at),
+        )
         .returning(kind.id)
     ).scalar_one_or_none()
-    asked = session.execute(
-        update(kind)
-        .where(kind.id == work_id, kind.state == WorkState.RUNNING)
-        .values(cancel_requested=True)
-        .returning(kind.id)
-    ).scalar_one_or_none()
-    return ended is not None or asked is not None
+    return found is not None
 
 
 def give_up(session: Session, kind: type[WorkRecord], *, max_attempts: int, error: dict[str, Any]) -> None:
-    """Fail what has cost ``max_attempts`` workers already: one more would fare no better."""
+    """End silent work that should not begin again: cancelled, or fatal to ``max_attempts`` workers already."""
+    session.execute(
+        update(kind)
+        .where(_expired(kind), kind.cancel_requested)
+        .values(state=WorkState.CANCELLED, finished_at=now_plus(), lease_expires_at=None)
+    )
     session.execute(
         update(kind)
         .where(_expired(kind), kind.attempt >= max_attempts)

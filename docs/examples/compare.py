@@ -16,7 +16,7 @@ from typing import Any
 import httpx2
 from client import ServiceError, console, follow, post
 
-from app.embedded import Embedded
+from app.embedded import Embedded, stop_on_signals
 
 STRATEGIES = ("set_difference", "random_selection", "mixed", "uniform", "stratified")
 ZERO_SHOT = ("zero_shot_conditional", "zero_shot_nearest")
@@ -37,6 +37,7 @@ def main() -> int:
     parser.add_argument("--pool-size", type=int, default=6000)
     parser.add_argument("--test-size", type=int, default=2000)
     options = parser.parse_args()
+    stop_on_signals()
     described = json.loads(options.datasets.read_text())
     environment = {"OT3L_DATASET_ROOTS": str(options.root.resolve())}
     started = time.monotonic()

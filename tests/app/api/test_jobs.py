@@ -6,11 +6,13 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from app.api.files import parse_range
 from app.errors import RangeError
 from app.queue import TaskName
 from app.store.blobs import open_blobs
+from app.store.jobs import list_work
 from app.store.records import ArtifactRecord, JobRecord
 
 CONTENT = bytes(range(256)) * 5000
@@ -73,6 +75,8 @@ def test_a_job_is_stored_then_enqueued(client, queue, job):
         ({"source": "unknown"}, "source"),
         ({"source": None}, "source"),
         ({"metod": "exact"}, "metod"),
+        ({"pool_size": 1}, "pool_size"),
+        ({"crop_fraction": 1e-9}, "crop_fraction"),
     ],
 )
 def test_a_bad_job_names_its_field(client, register, queue, body, field):
@@ -99,8 +103,15 @@ def test_a_strategy_without_distances_needs_no_source(client, register):
 
 def test_a_target_that_cannot_be_learned_is_refused(client, register):
     classes = [{"name": name, "pool": pool, "test": 5} for name, pool in (("cat", 9), ("dog", 0))]
+    register("target")
     register("gap", {"classes": classes, "n_pool": 9, "n_test": 10})
     register("untested", {"classes": classes[:1] * 2, "n_pool": 18, "n_test": 0})
+    assert client.post("/jobs", json={"target": "target", "strategy": "uniform", "pool_size": 2}).status_code == 202
+    register(
+        "many", {"classes": [{"name": f"c{i}", "pool": 9, "test": 5} for i in range(5)], "n_pool": 45, "n_test": 25}
+    )
+    few = client.post("/jobs", json={"target": "many", "strategy": "uniform", "pool_size": 4})
+    assert [error["field"] for error in few.json()["errors"]] == ["pool_size"]
     assert "'dog'" in client.post("/jobs", json={"target": "gap", "strategy": "uniform"}).json()["detail"]
     assert "test_fraction" in client.post("/jobs", json={"target": "untested", "strategy": "uniform"}).json()["detail"]
 
@@ -133,6 +144,27 @@ def test_the_checkpoint_comes_whole_with_its_digest(client, finished_job):
     assert client.get(f"/jobs/{finished_job}/artifacts/other").status_code == 404
 
 
+def test_asking_for_the_head_sends_no_content(client, finished_job):
+    reply = client.head(f"/jobs/{finished_job}/checkpoint")
+    assert (reply.status_code, reply.content) == (200, b"")
+    assert reply.headers["Content-Length"] == str(len(CONTENT))
+    assert reply.headers["ETag"] == f'"{hashlib.sha256(CONTENT).hexdigest()}"'
+
+
+def test_a_file_that_the_store_lost_is_unavailable(client, finished_job, settings):
+    (settings.data_dir / "blobs" / "some" / "key").unlink()
+    reply = client.get(f"/jobs/{finished_job}/checkpoint")
+    assert (reply.status_code, reply.json()["type"]) == (503, "unavailable")
+
+
+def test_lists_do_not_read_results(client, job, service_database):
+    statements = []
+    event.listen(service_database.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    with service_database.reading() as session:
+        assert len(list_work(session, JobRecord, before=None, limit=5)) == 1
+    assert "result" not in statements[0]
+
+
 def test_a_download_resumes_where_it_stopped(client, finished_job):
     url = f"/jobs/{finished_job}/checkpoint"
     rest = client.get(url, headers={"Range": "bytes=1000-"})
@@ -161,6 +193,8 @@ def test_a_range_selects_what_slicing_would(size, first, length):
     assert data[start:end] == data[-length:]
 
 
-@pytest.mark.parametrize("header", ["bytes=-", "bytes=5-2", "bytes=0-1,3-4", "lines=1-2", "bytes=a-b", ""])
+@pytest.mark.parametrize(
+    "header", ["bytes=" + "9" * 5000 + "-", "bytes=-", "bytes=5-2", "bytes=0-1,3-4", "lines=1-2", "bytes=a-b", ""]
+)
 def test_a_range_that_means_nothing_is_ignored(header):
     assert parse_range(header, 10) is None

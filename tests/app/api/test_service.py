@@ -1,13 +1,16 @@
 """What holds for the service as a whole."""
 
-import json
 import subprocess
 import sys
+from uuid import UUID
 
+import jsonschema
 import pytest
 from starlette.testclient import TestClient
 
 from app.main import create_app
+from app.schemas.problems import ProblemRead
+from app.settings import Settings
 
 
 def test_the_api_starts_without_torch():
@@ -19,28 +22,42 @@ def test_the_api_starts_without_torch():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_the_api_document_has_examples_and_problems(client):
+def test_the_api_document_has_examples_for_every_request(client):
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    requests = [schema for name, schema in schemas.items() if name.endswith("Create") and name != "TrainingCreate"]
+    assert len(requests) == 9
+    assert all(schema["examples"] for schema in requests)
+    assert schemas["JobCreate"]["required"] == ["target"]
+
+
+def test_problems_are_what_the_document_says(client):
     document = client.get("/openapi.json").json()
-    job = document["components"]["schemas"]["JobCreate"]
-    assert job["required"] == ["target"]
-    assert job["examples"]
-    assert all(
-        "description" in described or "$ref" in json.dumps(described) or described.get("type") == "array"
-        for described in job["properties"].values()
-    )
-    assert "application/problem+json" in json.dumps(document["paths"]["/jobs"]["post"]["responses"])
+    replies = {
+        ("/jobs", "post", "422"): client.post("/jobs", json={"target": "x", "alpha": 2}),
+        ("/jobs/{job_id}", "get", "404"): client.get(f"/jobs/{UUID(int=0)}"),
+        ("/datasets/{name_or_id}", "get", "404"): client.get("/datasets/none"),
+    }
+    for (path, method, status), reply in replies.items():
+        described = document["paths"][path][method]["responses"][status]["content"]
+        assert list(described) == ["application/problem+json"]
+        jsonschema.validate(reply.json(), described["application/problem+json"]["schema"])
+        assert str(reply.status_code) == status
+        assert ProblemRead.model_validate(reply.json()).type
 
 
-def test_an_error_nobody_foresaw_keeps_its_text_to_itself(settings, queue, monkeypatch):
-    def explode(*_, **__):
+class Exploding:
+    def __iter__(self):
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("app.api.backbones.CATALOGUE", property(explode))
+
+def test_an_error_nobody_foresaw_keeps_its_text_to_itself(settings, queue, monkeypatch, caplog):
+    monkeypatch.setattr("app.api.backbones.CATALOGUE", Exploding())
     with TestClient(create_app(settings, queue=queue), raise_server_exceptions=False) as client:
         reply = client.get("/backbones")
     assert reply.status_code == 500
     assert reply.json()["type"] == "internal_error"
     assert "secret" not in reply.text
+    assert "secret" in caplog.text
 
 
 def test_backbones_are_listed_with_their_default(client):
@@ -62,3 +79,28 @@ def test_a_database_that_is_down_is_unavailable_and_not_a_mistake(settings, queu
         assert (reply.status_code, reply.json()["type"]) == (503, "unavailable")
         assert client.get("/health/ready").status_code == 503
         assert client.get("/health/live").status_code == 200
+
+
+def test_a_database_that_was_never_migrated_is_not_ready(tmp_path, queue):
+    empty = Settings(data_dir=tmp_path, database_url=f"sqlite:///{tmp_path / 'empty.db'}")
+    with TestClient(create_app(empty, queue=queue)) as client:
+        assert client.get("/health/ready").status_code == 503
+
+
+@pytest.mark.parametrize(
+    "path", ["/datasets/a%00b", "/datasets/%ED%A0%80", "/datasets/..%2F..", "/jobs/x/artifacts/a%00b"]
+)
+def test_an_address_that_nothing_can_have_is_refused(client, path):
+    assert client.get(path).status_code in {404, 422}
+
+
+@pytest.mark.parametrize("text", ["a\0b", "", " ", "x" * 300])
+def test_a_name_that_nothing_can_have_is_refused(client, text):
+    for path, field in (("/jobs", "target"), ("/distances", "source")):
+        reply = client.post(path, json={"source": "a", "target": "a", field: text})
+        assert (reply.status_code, reply.json()["errors"][0]["field"]) == (422, field)
+
+
+def test_broken_json_blames_the_body(client):
+    reply = client.post("/jobs", content=b"{", headers={"content-type": "application/json"})
+    assert [error["field"] for error in reply.json()["errors"]] == ["body"]

@@ -7,7 +7,7 @@ import pytest
 
 from app.states import WorkState
 from app.store import work
-from app.store.datasets import add_dataset
+from app.store.datasets import add_dataset, find_dataset
 from app.store.records import DatasetRecord
 
 LONG = 60.0
@@ -190,15 +190,33 @@ def test_success_is_all_of_the_work(database, dataset_id):
     assert read(database, dataset_id).progress == 1.0
 
 
-def test_a_dataset_that_failed_does_not_hold_its_name(database, dataset_id):
-    finish(database, claim(database, dataset_id), WorkState.FAILED, error={"code": "x"})
+def test_a_dataset_that_failed_gives_its_name_away_and_writes_nothing_more(database, dataset_id):
+    late = claim(database, dataset_id, lease_seconds=0.01)
+    time.sleep(0.05)
     with database.writing() as session:
+        work.give_up(session, DatasetRecord, max_attempts=1, error={"code": "x"})
         again = add_dataset(session, name="digits", request={"format": "npz"})
         session.commit()
-        assert (again.id, again.state, again.error, again.request) == (
-            dataset_id,
-            WorkState.QUEUED,
-            None,
-            {"format": "npz"},
-        )
-    assert claim(database, dataset_id).attempt == 1
+    assert again.id != dataset_id
+    assert claim(database, again.id).attempt == 1
+    assert not finish(database, late, result={"from": "late"})
+    assert read(database, dataset_id) is None
+    assert read(database, again.id).result is None
+
+
+def test_cancelled_work_of_a_lost_worker_does_not_begin_again(database, dataset_id):
+    claim(database, dataset_id, lease_seconds=0.01)
+    assert cancel(database, dataset_id)
+    time.sleep(0.05)
+    with database.writing() as session:
+        work.give_up(session, DatasetRecord, max_attempts=5, error={})
+        assert work.release_expired(session, DatasetRecord) == []
+        session.commit()
+    assert read(database, dataset_id).state == WorkState.CANCELLED
+
+
+def test_a_name_cannot_shadow_an_id(database, dataset_id):
+    with database.writing() as session:
+        add_dataset(session, name=str(dataset_id), request={})
+        session.commit()
+        assert find_dataset(session, str(dataset_id)).id == dataset_id
