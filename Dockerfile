@@ -40,8 +40,7 @@ COPY ot3l_core ot3l_core
 COPY worker worker
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv build --wheel --require-hashes --build-constraint .locks/dev.txt --out-dir dist . \
-    && uv pip install --no-deps --target /srv/ot3l dist/*.whl \
-    && rm -r /srv/ot3l/bin
+    && uv pip install --no-deps --target /srv/ot3l dist/*.whl
 COPY pyproject.toml /srv/ot3l/
 COPY alembic /srv/ot3l/alembic
 

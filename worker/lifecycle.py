@@ -109,21 +109,21 @@ class Lifecycle(Generic[AnyWork]):
             return WorkState.FAILED, explain_failure(error)
 
     def _record(self, held: Claim, state: WorkState, outcome: Outcome, reporter: Reporter) -> None:
-        timings = reporter.leave()
+        phase, timings = reporter.phase, reporter.leave()
         try:
-            ended = self._finish(held, state, outcome, timings)
+            ended = self._finish(held, state, outcome, phase=phase, timings=timings)
         except DATABASE_DOWN:
             raise
         except Exception as error:
             # A result that the database refuses would be refused every time: the record says so at once.
             log.exception("%s %s: the result cannot be recorded", self.kind.__tablename__, held.id)
-            ended = self._finish(held, WorkState.FAILED, explain_failure(error), timings)
+            ended = self._finish(held, WorkState.FAILED, explain_failure(error), phase=phase, timings=timings)
         if ended:
             log.info("%s %s: %s", self.kind.__tablename__, held.id, state)
         else:
             log.warning("%s %s: attempt %d lost its lease", self.kind.__tablename__, held.id, held.attempt)
 
-    def _finish(self, held: Claim, state: WorkState, outcome: Outcome, timings: dict[str, float]) -> bool:
+    def _finish(self, held: Claim, state: WorkState, outcome: Outcome, **report: Any) -> bool:  # noqa: ANN401 - columns
         """Write the end of the work; a database that is away is waited for as long as a lease runs."""
         patience = Retrying(
             retry=retry_if_exception_type(DATABASE_DOWN),
@@ -133,7 +133,7 @@ class Lifecycle(Generic[AnyWork]):
         )
         for attempt in patience:
             with attempt, self.database.writing() as session:
-                ended = work.finish(session, held, state, timings=timings, **outcome.values)
+                ended = work.finish(session, held, state, **report, **outcome.values)
                 if ended:
                     session.add_all(outcome.artifacts)
                 session.commit()

@@ -61,7 +61,7 @@ def evaluate(probabilities: Tensor, labels: Tensor) -> Evaluation:
         TooFewSamplesError: If there are no samples.
 
     Source:
-        Calibration error: Guo et al. (2017), On calibration of modern neural networks.
+        guo2017calibration.
     """
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1]:
         raise ShapeMismatchError(

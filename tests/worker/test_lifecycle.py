@@ -51,6 +51,7 @@ def test_a_result_is_recorded_with_its_timings(database, work_id):
     assert (record.state, record.attempt) == (WorkState.SUCCEEDED, 1)
     assert record.result == {"id": str(work_id)}
     assert set(record.timings) == {"reading", "saving"}
+    assert (record.phase, record.progress) == ("saving", 1.0)
     assert record.lease_expires_at is None
     assert record.finished_at >= record.started_at
 
