@@ -56,8 +56,20 @@ def gaussian_overlap(cross: Tensor, row_counts: Tensor, column_counts: Tensor) -
     Source:
         dowson1982frechet; olkin1982distance.
     """
-    singular_values: Tensor = torch.linalg.svdvals(cross)
+    singular_values: Tensor = torch.linalg.svdvals(_squared_up(cross))
     return singular_values.sum(-1) / torch.outer(row_counts, column_counts).to(cross.dtype).sqrt()
+
+
+def _squared_up(cross: Tensor) -> Tensor:
+    """Square matrices with the same singular values, where one side is much the longer.
+
+    Several times faster than leaving it to the decomposition, and as exact: the factor is an orthogonal one's.
+    """
+    tall = cross if cross.shape[-2] >= cross.shape[-1] else cross.mT
+    if tall.shape[-2] < 2 * tall.shape[-1]:
+        return cross
+    factor: Tensor = torch.linalg.qr(tall, mode="r").R
+    return factor
 
 
 def entropic_overlap(cross: Tensor, row_counts: Tensor, column_counts: Tensor, *, reg: float) -> Tensor:
