@@ -1,0 +1,114 @@
+"""The method as a whole, on features that are made up."""
+
+import pytest
+import torch
+
+from ot3l_core.data.samples import LabelledSamples
+from ot3l_core.errors import Cancelled, InvalidSettingError, MissingClassError
+from ot3l_core.finetune.backbones import load_backbone
+from ot3l_core.finetune.training import TrainingSettings
+from ot3l_core.names import ClassScore, FeatureScaling, LabelDistanceMethod, Phase, Strategy, Unit
+from ot3l_core.progress import ignore_progress
+from ot3l_core.selection import SelectionSettings
+from ot3l_core.transfer import TransferSettings, run_transfer
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return load_backbone("efficientnet_lite0", input_size=32)
+
+
+def clusters(n_classes, per_class, *, seed, shift=0.0):
+    """Classes around centres that do not depend on the seed."""
+    centres = torch.randn(n_classes, 1280, generator=torch.Generator().manual_seed(n_classes)).abs()
+    noise = torch.randn(n_classes * per_class, 1280, generator=torch.Generator().manual_seed(seed))
+    labels = torch.arange(n_classes).repeat_interleave(per_class)
+    return LabelledSamples(centres[labels] + 0.5 * noise + shift, labels, tuple(map(str, range(n_classes))))
+
+
+SOURCE = clusters(4, 12, seed=1, shift=0.1)
+POOL = clusters(3, 30, seed=2)
+TEST = clusters(3, 10, seed=3)
+
+
+def transfer(
+    backbone, *, source=SOURCE, pool=POOL, test=TEST, seeds=(0, 1), enter=lambda _: ignore_progress, **selection
+):
+    settings = TransferSettings(
+        selection=SelectionSettings(**({"budget": 30} | selection)),
+        training=TrainingSettings(hidden=16, epochs=5, learning_rate=3e-3),
+        label_distance=LabelDistanceMethod.GAUSSIAN,
+        scaling=FeatureScaling.UNIT,
+        seeds=seeds,
+    )
+    return run_transfer(backbone, source=source, pool=pool, test=test, settings=settings, enter=enter)
+
+
+def weights(run):
+    return torch.cat([tensor.flatten() for tensor in run.trained.head.state_dict().values()])
+
+
+def test_what_can_be_learned_is_learned(backbone):
+    result = transfer(backbone, strategy=Strategy.UNIFORM)
+    assert all(run.evaluation.accuracy > 0.9 for run in result.runs)
+
+
+def test_the_test_split_has_no_say_in_anything_but_the_evaluation(backbone):
+    mislabelled = LabelledSamples(TEST.features.flip(0) * 2, (TEST.labels + 1) % 3, TEST.classes)
+    for one, other in zip(transfer(backbone).runs, transfer(backbone, test=mislabelled).runs, strict=True):
+        assert torch.equal(one.selection.indices, other.selection.indices)
+        assert torch.equal(weights(one), weights(other))
+        assert one.evaluation != other.evaluation
+
+
+def test_the_same_again_is_the_same_to_the_bit(backbone):
+    first, second = transfer(backbone), transfer(backbone)
+    assert [torch.equal(weights(a), weights(b)) for a, b in zip(first.runs, second.runs, strict=True)] == [True, True]
+    assert first.zero_shot == second.zero_shot
+    assert not torch.equal(weights(first.runs[0]), weights(first.runs[1]))
+
+
+def test_the_checkpoints_run_is_the_one_with_the_best_loss(backbone):
+    result = transfer(backbone, seeds=(0, 1, 2))
+    assert result.chosen.trained.best_loss == min(run.trained.best_loss for run in result.runs)
+
+
+@pytest.mark.parametrize("unit", list(Unit))
+@pytest.mark.parametrize("class_score", list(ClassScore))
+def test_every_unit_and_score_selects_within_the_budget(backbone, unit, class_score):
+    result = transfer(backbone, unit=unit, class_score=class_score, class_fraction=0.5, seeds=(0,))
+    assert len(result.chosen.selection.indices) == 30
+    assert result.measured.label_distances.shape == (4, 3)
+    assert (result.measured.sample_scores is not None) == (unit is Unit.SAMPLE or class_score is ClassScore.PLAN)
+
+
+def test_without_a_source_there_are_no_distances(backbone):
+    result = transfer(backbone, source=None, strategy=Strategy.STRATIFIED)
+    assert result.measured is None
+    assert list(result.zero_shot) == ["zero_shot_conditional"]
+    with pytest.raises(InvalidSettingError, match="class_scores"):
+        transfer(backbone, source=None, strategy=Strategy.MIXED)
+
+
+def test_a_class_without_samples_is_named(backbone):
+    gap = POOL.take(torch.nonzero(POOL.labels != 1).flatten())
+    with pytest.raises(MissingClassError, match="'1'"):
+        transfer(backbone, pool=gap, strategy=Strategy.UNIFORM)
+
+
+def test_phases_come_in_order_and_each_can_stop_the_work(backbone):
+    entered = []
+
+    def enter(phase):
+        entered.append(phase)
+        return ignore_progress
+
+    transfer(backbone, enter=enter)
+    assert entered == [Phase.MEASURING, Phase.SELECTING, Phase.TRAINING, Phase.EVALUATING]
+
+    def stop(_share):
+        raise Cancelled("stop")
+
+    for last in (Phase.MEASURING, Phase.TRAINING):
+        with pytest.raises(Cancelled):
+            transfer(backbone, enter=lambda phase, last=last: stop if phase is last else ignore_progress)
