@@ -11,8 +11,3 @@ class WorkState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
-
-    @property
-    def is_terminal(self) -> bool:
-        """Whether nothing will happen any more."""
-        return self not in {WorkState.QUEUED, WorkState.RUNNING}

@@ -117,7 +117,8 @@ class Lifecycle(Generic[AnyWork]):
         except Exception as error:
             # A result that the database refuses would be refused every time: the record says so at once.
             log.exception("%s %s: the result cannot be recorded", self.kind.__tablename__, held.id)
-            ended = self._finish(held, WorkState.FAILED, explain_failure(error), phase=phase, timings=timings)
+            state = WorkState.FAILED
+            ended = self._finish(held, state, explain_failure(error), phase=phase, timings=timings)
         if ended:
             log.info("%s %s: %s", self.kind.__tablename__, held.id, state)
         else:

@@ -108,7 +108,7 @@ def _describe_training(run: Run) -> TrainingResult:
     return TrainingResult(
         seed=run.seed,
         n_selected=len(run.selection.indices),
-        n_epochs=len(history),
+        n_epochs=run.trained.epochs_run,
         best_epoch=run.trained.best_epoch,
         train_loss=[epoch.train_loss for epoch in history],
         validation_loss=[epoch.validation_loss for epoch in history if epoch.validation_loss is not None],

@@ -31,12 +31,11 @@ def find_dataset(session: Session, name_or_id: str) -> DatasetRecord | None:
     """The dataset with this name or id."""
     by_name = select(DatasetRecord).where(DatasetRecord.name == name_or_id)
     # The id first: nobody may take another dataset's address by taking it as a name.
-    return get_dataset(session, name_or_id) or session.scalars(by_name).one_or_none()
+    return _find_by_id(session, name_or_id) or session.scalars(by_name).one_or_none()
 
 
-def get_dataset(session: Session, dataset_id: UUID | str) -> DatasetRecord | None:
-    """The dataset with this id; text that is no id matches nothing."""
+def _find_by_id(session: Session, text: str) -> DatasetRecord | None:
     try:
-        return session.get(DatasetRecord, UUID(str(dataset_id)))
+        return session.get(DatasetRecord, UUID(text))
     except ValueError:
         return None

@@ -4,7 +4,7 @@ Every change of state is one conditional UPDATE: what it matched decides who was
 """
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
@@ -13,8 +13,6 @@ from sqlalchemy.orm import Session
 from app.states import WorkState
 from app.store.clock import now_plus
 from app.store.records import WorkRecord
-
-AnyWork = TypeVar("AnyWork", bound=WorkRecord)
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ def _save(
     on_progress: OnProgress,
 ) -> list[ArtifactRecord]:
     classes = images.target.classes
-    labels_of = {name: [classes[label] for label in split.labels] for name, split in _splits(images).items()}
+    pool_labels, test_labels = ([classes[label] for label in split.labels] for split in (images.pool, images.test))
     with TemporaryDirectory(prefix="ot3l-") as folder:
         checkpoint, selection, predictions = (
             Path(folder) / name for name in ("checkpoint.safetensors", "selection.csv", "predictions.csv")
@@ -147,14 +147,10 @@ def _save(
                 metrics=described.checkpoint.model_dump(),
             ),
         )
-        write_selection(selection, result.runs, images.pool.sample_ids, labels_of["pool"])
-        write_predictions(predictions, result.chosen.probabilities, images.test.sample_ids, labels_of["test"], classes)
+        write_selection(selection, result.runs, images.pool.sample_ids, pool_labels)
+        write_predictions(predictions, result.chosen.probabilities, images.test.sample_ids, test_labels, classes)
         artifacts = []
         for number, path in enumerate((checkpoint, selection, predictions)):
             on_progress(number / 3)
             artifacts.append(store_artifact(record.id, path, here.blobs))
     return artifacts
-
-
-def _splits(images: _Images) -> dict[str, ImageSplit]:
-    return {"pool": images.pool, "test": images.test}
