@@ -6,9 +6,12 @@ import torch
 from torch import Tensor
 
 from ot3l_core.ot.blocks import row_blocks
+from ot3l_core.ot.gibbs import Gibbs
 from ot3l_core.ot.marginals import Marginals
+from ot3l_core.ot.native import on_all_cores, runs_compiled
 
 _ROUNDING = 1e-10
+_SUM_ROUNDING = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +39,13 @@ class Certificate:
 class RoundedPlan:
     """Entropic plan moved onto its marginals, kept as factors so that it costs no memory.
 
-    ``P = diag(u) exp((f + g - C) / reg) diag(v) + r s^T``.
+    ``P = diag(u) E diag(v) + r s^T``.
 
     Source:
         altschuler2017nearlinear, algorithm 2.
     """
 
-    cost: Tensor
-    potentials: tuple[Tensor, Tensor]
-    reg: float
+    gibbs: Gibbs
     row_factors: Tensor
     column_factors: Tensor
     row_rest: Tensor
@@ -52,31 +53,20 @@ class RoundedPlan:
 
     def __getitem__(self, rows: slice) -> Tensor:
         """The plan's rows, shape ``(B, M)``, float64."""
-        moved = gibbs(self.cost, self.potentials, self.reg, rows)
+        moved = self.gibbs[rows]
         moved *= self.row_factors[rows, None]
         moved *= self.column_factors
         return moved.add_(torch.outer(self.row_rest[rows], self.column_rest))
 
 
-def gibbs(cost: Tensor, potentials: tuple[Tensor, Tensor], reg: float, rows: slice) -> Tensor:
-    """``exp((f_i + g_j - C_ij) / reg)`` for some rows, float64."""
-    f, g = potentials
-    return (f[rows, None] + g).sub_(cost[rows]).div_(reg).clamp_(min=-200).exp_()
-
-
-def round_to_marginals(
-    cost: Tensor, potentials: tuple[Tensor, Tensor], reg: float, marginals: Marginals
-) -> tuple[RoundedPlan, float]:
-    """Turn entropic potentials into a plan that has the marginals exactly.
+def round_to_marginals(gibbs: Gibbs) -> tuple[RoundedPlan, float]:
+    """Turn an entropic plan into one that has the marginals, to the rounding of the cost's dtype.
 
     Rows are scaled to their mass, columns that got too much are scaled down, and what is left is spread in
     proportion to what rows still have and columns still lack.
 
     Args:
-        cost: Shape ``(N, M)``.
-        potentials: ``f (N,)`` and ``g (M,)``; every row and column needs an entry ``f_i + g_j - C_ij`` near 0 or above.
-        reg: Entropic strength, in units of the cost.
-        marginals: Masses asked for.
+        gibbs: Every row and column needs an exponent near 0 or above.
 
     Returns:
         The plan and its cost.
@@ -84,27 +74,23 @@ def round_to_marginals(
     Source:
         altschuler2017nearlinear, algorithm 2 and lemma 7.
     """
-    a, b = marginals
-    row_factors, received = torch.empty_like(a), torch.zeros_like(b)
-    for rows in row_blocks(cost):
-        moved = gibbs(cost, potentials, reg, rows)
-        row_factors[rows] = a[rows] / moved.sum(1)
-        received += row_factors[rows] @ moved
-    column_factors = (b / received).clamp(max=1)
-    column_rest = (b - received * column_factors).clamp(min=0)
+    a, b = gibbs.marginals
+    dtype = gibbs.cost.dtype
+    sent, received = gibbs.balance(1.0)
+    row_factors = a / sent
+    # Rounded as they will be used.
+    column_factors = (b / received).clamp(max=1).to(dtype).double()
+    column_rest = _beyond_rounding(b - received * column_factors, b, dtype).to(dtype).double()
+    mass, price, rest_price = gibbs.price(column_factors, column_rest)
+    row_rest = _beyond_rounding(a - row_factors * mass, a, dtype)
+    row_rest = row_rest / max(float(column_rest.sum()), torch.finfo(a.dtype).tiny)
+    plan = RoundedPlan(gibbs, row_factors, column_factors, row_rest, column_rest)
+    return plan, float(row_factors @ price + row_rest @ rest_price)
 
-    row_rest, rest_cost, spent = torch.empty_like(a), torch.empty_like(a), torch.zeros((), dtype=a.dtype).to(a)
-    for rows in row_blocks(cost):
-        moved = gibbs(cost, potentials, reg, rows).mul_(row_factors[rows, None]).mul_(column_factors)
-        row_rest[rows] = a[rows] - moved.sum(1)
-        exact_cost = cost[rows].to(a.dtype)
-        rest_cost[rows] = exact_cost @ column_rest
-        spent += moved.mul_(exact_cost).sum()
-    row_rest = row_rest.clamp(min=0)
-    rest = max(float(column_rest.sum()), torch.finfo(a.dtype).tiny)
-    row_rest = row_rest / rest
-    plan = RoundedPlan(cost, potentials, reg, row_factors, column_factors, row_rest, column_rest)
-    return plan, float(spent + row_rest @ rest_cost)
+
+def _beyond_rounding(rest: Tensor, mass: Tensor, dtype: torch.dtype) -> Tensor:
+    """What is left of masses; nothing where it is the rounding of their sums, which would travel at the mean cost."""
+    return torch.where(rest > _SUM_ROUNDING * torch.finfo(dtype).eps * mass, rest, 0.0)
 
 
 def dual_bound(cost: Tensor, g: Tensor, marginals: Marginals) -> tuple[tuple[Tensor, Tensor], float]:
@@ -123,9 +109,17 @@ def dual_bound(cost: Tensor, g: Tensor, marginals: Marginals) -> tuple[tuple[Ten
     """
     a, b = marginals
     f = torch.empty_like(a)
-    for rows in row_blocks(cost):
-        f[rows] = (cost[rows] - g).amin(1)
-    g = torch.full_like(b, torch.inf)
-    for rows in row_blocks(cost):
-        torch.minimum(g, (cost[rows] - f[rows, None]).amin(0), out=g)
+    if runs_compiled(cost) and cost.dtype == torch.float32 and cost.is_contiguous():
+        from ot3l_core.ot.kernels import sinkhorn  # noqa: PLC0415 - Numba is optional
+
+        parts = f.new_empty(-(-len(f) // sinkhorn.GROUP), len(b))
+        given, written = (cost.numpy(), g.numpy()), (f.numpy(), parts.numpy())
+        on_all_cores(lambda first, last: sinkhorn.c_transforms(*given, *written, first, last), len(parts))
+        g = parts.amin(0)
+    else:
+        for rows in row_blocks(cost):
+            f[rows] = (cost[rows] - g).amin(1)
+        g = torch.full_like(b, torch.inf)
+        for rows in row_blocks(cost):
+            torch.minimum(g, (cost[rows] - f[rows, None]).amin(0), out=g)
     return (f, g), float(a @ f + b @ g)

@@ -1,15 +1,35 @@
 """The cost of moving one point onto another."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from ot3l_core.errors import ShapeMismatchError
+from ot3l_core.ot.native import on_all_cores, runs_compiled
 
 _BLOCK_ELEMENTS = 1 << 22
 _PAIR_ELEMENTS = 1 << 22
 
+_Pair = tuple[Tensor, Tensor]
 
-def squared_distances(x: Tensor, y: Tensor) -> Tensor:
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupCost:
+    """What moving from one group of points to another costs beside the way.
+
+    Attributes:
+        row_groups: Group of each x, in ``[0, K)``, shape ``(N,)``.
+        column_groups: Group of each y, in ``[0, L)``, shape ``(M,)``.
+        between: Shape ``(K, L)``.
+    """
+
+    row_groups: Tensor
+    column_groups: Tensor
+    between: Tensor
+
+
+def squared_distances(x: Tensor, y: Tensor, *, extra: GroupCost | None = None) -> Tensor:
     """Squared Euclidean distance between every row of ``x`` and every row of ``y``.
 
     One matrix product on points centred about their common mean. Where the product cancels, because two points
@@ -18,9 +38,10 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     Args:
         x: N points of D features, shape ``(N, D)``.
         y: M points of the same D features, shape ``(M, D)``.
+        extra: Added to the distances.
 
     Returns:
-        Non-negative, shape ``(N, M)``, in the wider dtype of the two.
+        Shape ``(N, M)``, in the wider dtype of the two; non-negative if ``extra`` is.
 
     Raises:
         ShapeMismatchError: If the feature dimensions differ.
@@ -30,21 +51,44 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     dtype = torch.promote_types(x.dtype, y.dtype)
     x, y = x.to(dtype), y.to(dtype)
     centre = (x.sum(0) + y.sum(0)) / (len(x) + len(y))
-    x, y = x - centre, y - centre
-    x_norms, y_norms = x.square().sum(1), y.square().sum(1)
+    y = y - centre
+    y_norms = y.square().sum(1)
     cost = x.new_empty(len(x), len(y))
     step = max(1, _BLOCK_ELEMENTS // max(1, len(y)))
+    finish = _finish_compiled if runs_compiled(cost) and dtype == torch.float32 else _finish
     for start in range(0, len(x), step):
         rows = slice(start, start + step)
-        norms = x_norms[rows, None] + y_norms
-        block = torch.mm(x[rows], y.T, out=cost[rows]).mul_(-2).add_(norms).clamp_(min=0)
-        _refine_cancelled(block, norms, x[rows], y)
+        own = x[rows] - centre
+        torch.mm(own, y.T, out=cost[rows])
+        groups = extra and GroupCost(extra.row_groups[rows], extra.column_groups, extra.between.to(dtype))
+        finish(cost[rows], (own, y), (own.square().sum(1), y_norms), groups)
     return cost
 
 
-def _refine_cancelled(block: Tensor, norms: Tensor, x: Tensor, y: Tensor) -> None:
-    """Recompute, in place and from differences, the entries in which less than half of the digits survived."""
-    cancelled = torch.nonzero(block < norms * torch.finfo(block.dtype).eps ** 0.5)
+def _finish(products: Tensor, points: _Pair, squared: _Pair, extra: GroupCost | None) -> None:
+    (x, y), norms = points, squared[0][:, None] + squared[1]
+    products.mul_(-2).add_(norms).clamp_(min=0)
+    # Less than half of the digits survived.
+    cancelled = torch.nonzero(products < norms * torch.finfo(products.dtype).eps ** 0.5)
     for pairs in torch.split(cancelled, max(1, _PAIR_ELEMENTS // max(1, x.shape[1]))):
         i, j = pairs.unbind(1)
-        block[i, j] = (x[i] - y[j]).square().sum(1)
+        products[i, j] = (x[i] - y[j]).square().sum(1)
+    if extra:
+        products += extra.between[:, extra.column_groups][extra.row_groups]
+
+
+def _finish_compiled(products: Tensor, points: _Pair, squared: _Pair, extra: GroupCost | None) -> None:
+    from ot3l_core.ot.kernels import cost  # noqa: PLC0415 - Numba is optional
+
+    rows, columns, between = (
+        _one_group(products) if extra is None else (extra.row_groups, extra.column_groups, extra.between)
+    )
+    added = cost.Between(rows.contiguous().numpy(), columns.contiguous().numpy(), between.contiguous().numpy())
+    given = (points[0].numpy(), points[1].numpy()), (squared[0].numpy(), squared[1].numpy())
+    share, written = torch.finfo(products.dtype).eps ** 0.5, products.numpy()
+    on_all_cores(lambda start, stop: cost.finish_costs(written, *given, share, added, start, stop), len(products))
+
+
+def _one_group(products: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    rows, columns = (torch.zeros(n, dtype=torch.int64) for n in products.shape)
+    return rows, columns, products.new_zeros(1, 1)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ot3l_core.ot.overlap import gaussian_overlap
+from ot3l_core.ot.overlap import gaussian_overlaps
 
 _CHUNK_ROWS = 8192
 
@@ -41,6 +41,6 @@ def gaussian_squared_distance(x: Tensor, y: Tensor) -> float:
     x_mean, y_mean = x.mean(0), y.mean(0)
     x_factor, y_factor = triangular_factor(x - x_mean), triangular_factor(y - y_mean)
     counts = (torch.tensor([len(x)], device=x.device), torch.tensor([len(y)], device=y.device))
-    overlap = gaussian_overlap((x_factor @ y_factor.T)[None, None], *counts)
+    overlap = gaussian_overlaps((x_factor @ y_factor.T)[None, :, None], *counts)
     spreads = x_factor.square().sum() / len(x) + y_factor.square().sum() / len(y)
     return max(0.0, float((x_mean - y_mean).square().sum() + spreads - 2 * overlap))

@@ -1,27 +1,29 @@
 """Entropic transport, annealed until its certificate is good enough."""
 
-from math import sqrt
+from math import log, sqrt
 
 import torch
 from torch import Tensor
 
-from ot3l_core.ot.blocks import row_blocks
 from ot3l_core.ot.certificate import Certificate, dual_bound, round_to_marginals
+from ot3l_core.ot.gibbs import Gibbs, Potentials
 from ot3l_core.ot.marginals import Marginals, uniform_marginals
 from ot3l_core.ot.plan import Transport
 from ot3l_core.progress import OnProgress, ignore_progress
 
-_REGS = tuple(0.1 * 0.5**level for level in range(14))
 _VANISHING_REG = 1e-10
-_MAX_SWEEPS = 200
-_RATE_SWEEPS = 5
+_FIRST_REG = 0.1
+_LEAST_REG = 1e-6
+# Potentials follow a strength that falls by a third at every sweep as fast as one that waits for them.
+_DECAY = 0.65
+# The gap of a settled plan is one to two times its strength.
+_REG_PER_TOLERANCE = 0.25
+_NEXT_LEVEL = 0.4
+_RELAXATION = 1.5
 _MAX_RELAXATION = 1.9
-# Of the present gap, the share that unmet marginals may cause before the next level is worth more than a sweep.
-_MARGINAL_SHARE = 0.1
-# exp(-60) is nothing beside a row's largest entry; below exp(-87) float32 turns denormal, at a hundred times the cost.
-_LEAST_EXPONENT = -60.0
-
-_Potentials = tuple[Tensor, Tensor]
+_FIRST_SWEEPS, _MAX_SWEEPS, _RATE_SWEEPS = 4, 200, 5
+# Of the gap, the share that mass astray may cause before a lower strength is worth more than a sweep.
+_ASTRAY_SHARE = 0.3
 
 
 def sinkhorn_transport(
@@ -33,9 +35,9 @@ def sinkhorn_transport(
 ) -> Transport:
     """Solve the transport problem until the certified gap is at most ``tolerance``.
 
-    The entropic strength (relative to the mean cost) starts at 0.1 and is halved; after each level the potentials
-    prove a lower bound and the rounded plan an upper bound. Before the first level the bounds are taken at a
-    vanishing strength, where mass that need not move does not: equal clouds are at 0 without a sweep.
+    The entropic strength (relative to the mean cost) starts at 0.1 and falls at every sweep, to a quarter of the
+    tolerance and by levels from there; at each level the potentials prove a lower bound and the rounded plan an upper
+    bound. Where nothing has to move, as between equal clouds, the bounds are met without a sweep.
 
     Args:
         cost: Non-negative, shape ``(N, M)``. Sweeps run in its dtype, potentials and bounds in float64.
@@ -51,53 +53,54 @@ def sinkhorn_transport(
         lehmann2022overrelaxation.
     """
     masses = uniform_marginals(cost) if marginals is None else marginals
-    scale = float(cost.mean(dtype=torch.float64))
+    scale = float(cost.mean(1).mean(dtype=torch.float64))
     potentials, _ = dual_bound(cost, torch.zeros_like(masses[1]), masses)
-    best = _certify(cost, potentials, max(_VANISHING_REG * scale, torch.finfo(torch.float64).tiny), masses, scale)
-    n_sweeps = 0
-    for level, reg in enumerate(_REGS):
-        if best.certificate.gap_percent <= 100 * tolerance:
-            break
-        goal = _MARGINAL_SHARE * (best.certificate.upper - best.certificate.lower) / scale
-        relaxation, errors = 1.0, list[float]()
-        while len(errors) < _MAX_SWEEPS and (not errors or errors[-1] > goal):
-            on_progress(level / len(_REGS))
-            potentials, error = _sweep(cost, potentials, reg * scale, masses, relaxation)
-            errors.append(error)
-            if len(errors) % _RATE_SWEEPS == 0:
+    best = _certify(cost, potentials, _VANISHING_REG * scale or 1.0, masses, scale)
+    reg, level = _FIRST_REG, max(_LEAST_REG, min(_FIRST_REG, _REG_PER_TOLERANCE * tolerance))
+    relaxation, n_sweeps, errors, n_next = 1.0, 0, list[float](), _FIRST_SWEEPS
+    while best.certificate.gap_percent > 100 * tolerance and level >= _LEAST_REG:
+        while reg > level or n_next > 0:
+            on_progress(log(_FIRST_REG / reg) / log(_FIRST_REG / _LEAST_REG))
+            potentials, error = sweep(cost, potentials, reg * scale, masses, relaxation)
+            n_sweeps += 1
+            if reg > level:
+                reg, relaxation, errors = max(level, _DECAY * reg), _RELAXATION, []
+            else:
+                errors.append(error)
+                n_next -= 1
                 relaxation = _relax(relaxation, errors)
-        n_sweeps += len(errors)
         best = _better(best, _certify(cost, potentials, reg * scale, masses, scale, n_sweeps))
+        # As many sweeps again; or a lower strength, where the plan has settled and only that can help.
+        n_next = len(errors)
+        if errors[-1] <= _ASTRAY_SHARE * best.certificate.gap_percent / 100 or len(errors) > _MAX_SWEEPS:
+            level, n_next = _NEXT_LEVEL * level, _FIRST_SWEEPS
     on_progress(1.0)
     return best
 
 
-def _sweep(
-    cost: Tensor, potentials: _Potentials, reg: float, marginals: Marginals, relaxation: float
-) -> tuple[_Potentials, float]:
-    """One iteration, rows then columns, in one pass over the cost.
+def sweep(
+    cost: Tensor, potentials: Potentials, reg: float, marginals: Marginals, relaxation: float = 1.0
+) -> tuple[Potentials, float]:
+    """One full iteration, rows then columns, in one pass over the cost.
 
-    The potentials are absorbed into the kernel, so its entries stay within powers of N and M and no maximum has to
-    be taken out: after a row (column) update every row (column) has an entry of at least 1, and the following
-    column (row) update shrinks it by a factor of at most M (N).
+    Args:
+        cost: Shape ``(N, M)``.
+        potentials: ``f (N,)`` and ``g (M,)``, float64.
+        reg: Entropic strength, in units of the cost.
+        marginals: Masses.
+        relaxation: The power by which rows and columns are corrected: 1, or up to 2 to over-relax.
 
     Returns:
         The new potentials, and the mass by which the rows had missed their marginal before.
+
+    Source:
+        cuturi2013sinkhorn; thibault2021overrelaxed.
     """
-    a, b = marginals
     f, g = potentials
-    dtype = cost.dtype
-    row_mass, column_mass = a.to(dtype), b.to(dtype)
-    row_exponent, column_exponent = (f / reg).to(dtype), (g / reg).to(dtype)
-    sent, received = torch.empty_like(row_mass), torch.zeros_like(column_mass)
-    for rows in row_blocks(cost):
-        kernel = torch.add(column_exponent, cost[rows], alpha=-1 / reg).add_(row_exponent[rows, None])
-        kernel.clamp_(min=_LEAST_EXPONENT).exp_()
-        sent[rows] = kernel @ column_mass
-        received += (row_mass[rows] * sent[rows] ** -relaxation) @ kernel
-    sent, received = sent.double(), received.double()
+    a, b = marginals
+    sent, received = Gibbs(cost, potentials, reg, marginals).balance(relaxation)
     error = float(a @ (sent - 1).abs())
-    return (f - relaxation * reg * sent.log(), g - relaxation * reg * received.log()), error
+    return (f - relaxation * reg * sent.log(), g - relaxation * reg * (received / b).log()), error
 
 
 def _relax(relaxation: float, errors: list[float]) -> float:
@@ -109,6 +112,8 @@ def _relax(relaxation: float, errors: list[float]) -> float:
     Source:
         lehmann2022overrelaxation.
     """
+    if len(errors) % _RATE_SWEEPS:
+        return relaxation
     span = min(len(errors), _RATE_SWEEPS + 1) - 1
     before, now = errors[-1 - span], errors[-1]
     rate = (now / before) ** (1 / span) if before > 0 else 0.0
@@ -119,11 +124,11 @@ def _relax(relaxation: float, errors: list[float]) -> float:
 
 
 def _certify(
-    cost: Tensor, potentials: _Potentials, reg: float, marginals: Marginals, scale: float, n_sweeps: int = 0
+    cost: Tensor, potentials: Potentials, reg: float, marginals: Marginals, scale: float, n_sweeps: int = 0
 ) -> Transport:
     """What these potentials prove and what their plan costs."""
     feasible, lower = dual_bound(cost, potentials[1], marginals)
-    plan, upper = round_to_marginals(cost, potentials, reg, marginals)
+    plan, upper = round_to_marginals(Gibbs(cost, potentials, reg, marginals))
     return Transport(plan, feasible, Certificate(min(lower, upper), upper, scale), n_sweeps)
 
 

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from ot3l_core.data.samples import LabelledSamples
 from ot3l_core.ot.certificate import Certificate
-from ot3l_core.ot.plan import Transport, block_sums, marginal_costs
+from ot3l_core.ot.plan import Transport
+from ot3l_core.ot.tally import tally
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,12 +33,12 @@ class Coupling:
 
 def summarise(transport: Transport, cost: Tensor, first: LabelledSamples, second: LabelledSamples) -> Coupling:
     """Sum up a plan in which all samples of a dataset have the same mass."""
-    by_first, by_second = marginal_costs(transport.plan, cost)
     shape = (first.n_classes, second.n_classes)
+    sums = tally(transport.plan, cost, first.labels, second.labels, shape=shape)
     return Coupling(
         certificate=transport.certificate,
-        first_scores=by_first * len(first),
-        second_scores=by_second * len(second),
-        class_plan=block_sums(transport.plan, first.labels, second.labels, shape=shape),
+        first_scores=sums.by_row * len(first),
+        second_scores=sums.by_column * len(second),
+        class_plan=sums.by_group,
         n_iterations=transport.n_iterations,
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from math import sqrt
 
+import torch
 from torch import Tensor
 
 from ot3l_core.data.samples import LabelledSamples
@@ -111,16 +112,15 @@ def dataset_distance(
 
 def _rank(samples: LabelledSamples) -> tuple[float, float, float]:
     """A total order that does not see the order of the samples, so that both calling orders solve the same problem."""
-    features = samples.features.double()
-    return len(samples), float(features.sum()), float(features.square().sum())
+    lengths = torch.linalg.vector_norm(samples.features, dim=1, dtype=torch.float64)
+    return len(samples), float(samples.features.sum(dtype=torch.float64)), float(lengths.square().sum())
 
 
 def _exact_coupling(
     first: LabelledSamples, second: LabelledSamples, label_cost: Tensor, on_progress: OnProgress
 ) -> Coupling:
-    on_progress(0.0)
     precise = [replace(samples, features=samples.features.double()) for samples in (first, second)]
     cost = ground_cost(*precise, label_cost=label_cost)
-    coupling = summarise(exact_transport(cost), cost, first, second)
+    coupling = summarise(exact_transport(cost, on_progress=on_progress), cost, first, second)
     on_progress(1.0)
     return coupling

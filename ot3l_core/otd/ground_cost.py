@@ -4,8 +4,7 @@ from torch import Tensor
 
 from ot3l_core.data.samples import LabelledSamples
 from ot3l_core.errors import ShapeMismatchError
-from ot3l_core.ot.blocks import row_blocks
-from ot3l_core.ot.cost import squared_distances
+from ot3l_core.ot.cost import GroupCost, squared_distances
 
 
 def ground_cost(source: LabelledSamples, target: LabelledSamples, *, label_cost: Tensor) -> Tensor:
@@ -33,8 +32,5 @@ def ground_cost(source: LabelledSamples, target: LabelledSamples, *, label_cost:
             f"label_cost must have a row for each source class and a column for each target class, {shape}: "
             f"got {tuple(label_cost.shape)}"
         )
-    cost = squared_distances(source.features, target.features)
-    by_sample = label_cost.to(cost)[:, target.labels]
-    for rows in row_blocks(cost):
-        cost[rows] += by_sample[source.labels[rows]]
-    return cost
+    between = GroupCost(source.labels, target.labels, label_cost)
+    return squared_distances(source.features, target.features, extra=between)

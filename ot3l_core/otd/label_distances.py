@@ -1,7 +1,7 @@
 """How far every source class is from every target class."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import isqrt
 
 import torch
@@ -12,35 +12,20 @@ from ot3l_core.data.samples import LabelledSamples
 from ot3l_core.names import LabelDistanceMethod
 from ot3l_core.ot.cost import squared_distances
 from ot3l_core.ot.gaussian import triangular_factor
-from ot3l_core.ot.overlap import entropic_overlap, exact_overlap, gaussian_overlap
+from ot3l_core.ot.overlap import entropic_overlaps, exact_overlaps, gaussian_overlaps
 from ot3l_core.ot.sliced import sliced_directions, sorted_overlaps
+from ot3l_core.otd.classes import ClassClouds, class_clouds
 from ot3l_core.otd.validation import require_comparable
-from ot3l_core.progress import OnProgress, ignore_progress
+from ot3l_core.progress import OnProgress, ignore_progress, portion
 
 _MEMORY_BUDGET = 64 << 20
 # A product of points, its copy in order of pairs and three of the same size for the solver, float64 each.
 _BYTES_PER_PRODUCT = 40
 _ENTROPIC_REG = 0.1
+# Products in float32 err by about 1e-7 of the spreads: where less than this share of them is left, use float64.
+_CANCELLED = 0.1
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Classes:
-    """Classes apart from their means.
-
-    Attributes:
-        means: Shape ``(K, D)``, float64.
-        clouds: The centred points of each class, shapes ``(n_k, D)``, float64.
-        counts: Points of each class, shape ``(K,)``.
-    """
-
-    means: Tensor
-    clouds: tuple[Tensor, ...]
-    counts: Tensor
-
-    @property
-    def spreads(self) -> Tensor:
-        """Mean squared distance to the mean of each class, its overlap with itself, shape ``(K,)``."""
-        return torch.stack([cloud.square().sum() / len(cloud) for cloud in self.clouds])
+_Solver = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def label_distances(
@@ -83,17 +68,28 @@ def label_distances(
         alvarez2020geometric.
     """
     require_comparable(source, target)
-    source.require_every_class("source")
-    target.require_every_class("target")
-    x, y = _centred_classes(source), _centred_classes(target)
+    clouds = class_clouds(source, role="source"), class_clouds(target, role="target")
+    return cloud_distances(*clouds, method=method, seed=seed, memory_budget=memory_budget, on_progress=on_progress)
+
+
+def cloud_distances(
+    x: ClassClouds,
+    y: ClassClouds,
+    *,
+    method: LabelDistanceMethod,
+    seed: int = 0,
+    memory_budget: int = _MEMORY_BUDGET,
+    on_progress: OnProgress = ignore_progress,
+) -> Tensor:
+    """``label_distances`` between datasets that were taken apart before."""
     squared = squared_distances(x.means, y.means)
     match method:
         case LabelDistanceMethod.MEANS:
             on_progress(1.0)
         case LabelDistanceMethod.EXACT:
-            squared += _spread_sums(x, y) - 2 * _exact_overlaps(x, y, memory_budget, on_progress)
+            squared += _shape_terms(squared, x, y, exact_overlaps, memory_budget, on_progress)
         case LabelDistanceMethod.GAUSSIAN:
-            squared += _spread_sums(x, y) - 2 * _gaussian_overlaps(x, y, memory_budget, on_progress)
+            squared += _shape_terms(squared, x, y, gaussian_overlaps, memory_budget, on_progress)
         case LabelDistanceMethod.SINKHORN:
             squared += _entropic_shape_terms(x, y, memory_budget, on_progress)
         case LabelDistanceMethod.SLICED:
@@ -101,60 +97,72 @@ def label_distances(
     return squared.clamp_(min=0).sqrt_()
 
 
-def _centred_classes(samples: LabelledSamples) -> _Classes:
-    counts = samples.class_counts
-    order = torch.argsort(samples.labels, stable=True)
-    by_class = torch.split(samples.features[order].double(), counts.tolist())
-    means = torch.stack([points.mean(0) for points in by_class])
-    clouds = tuple(points - mean for points, mean in zip(by_class, means, strict=True))
-    return _Classes(means, clouds, counts)
+def _shape_terms(
+    between_means: Tensor, x: ClassClouds, y: ClassClouds, solve: _Solver, memory_budget: int, on_progress: OnProgress
+) -> Tensor:
+    """``overlap(x, x) + overlap(y, y) - 2 overlap(x, y)`` where a cloud's best plan onto itself moves nothing.
+
+    Products are taken in the dtype of the features. Where little is left of their difference, as between equal
+    classes, they are taken again in float64.
+    """
+    moments_only = solve is gaussian_overlaps
+    left, right = (own.factors if moments_only else own.clouds for own in (x, y))
+    spreads = x.spreads[:, None] + y.spreads
+    is_precise = x.points.dtype == y.points.dtype == torch.float64
+    progress = portion(on_progress, 0.0, 1.0 if is_precise else 0.9)
+    terms = spreads - 2 * _overlaps(left, right, (x.counts, y.counts), solve, memory_budget, progress)
+    if is_precise:
+        return terms
+    close = between_means + terms < _CANCELLED * spreads
+    for k in torch.nonzero(close.any(1)).flatten().tolist():
+        columns = torch.nonzero(close[k]).flatten()
+        own, others = [x.cloud(k)], [y.cloud(other) for other in columns.tolist()]
+        if moments_only:
+            own, others = [triangular_factor(own[0])], [triangular_factor(cloud) for cloud in others]
+        counts = x.counts[k : k + 1], y.counts[columns]
+        overlaps = _overlaps(own, others, counts, solve, memory_budget, ignore_progress)
+        terms[k, columns] = spreads[k, columns] - 2 * overlaps[0]
+        on_progress(0.9 + 0.1 * k / len(close))
+    on_progress(1.0)
+    return terms
 
 
-def _spread_sums(x: _Classes, y: _Classes) -> Tensor:
-    """``overlap(x, x) + overlap(y, y)`` where a cloud's best plan onto itself moves nothing."""
-    return x.spreads[:, None] + y.spreads
-
-
-def _exact_overlaps(x: _Classes, y: _Classes, memory_budget: int, on_progress: OnProgress) -> Tensor:
-    overlaps = x.means.new_zeros(len(x.counts), len(y.counts))
-    for rows, columns, cross in _product_blocks(x.clouds, y.clouds, memory_budget, on_progress):
-        host = cross.cpu()
-        for i, k in enumerate(rows):
-            for j, other in enumerate(columns):
-                overlaps[k, other] = exact_overlap(host[i, j, : len(x.clouds[k]), : len(y.clouds[other])])
+def _overlaps(
+    x: Sequence[Tensor],
+    y: Sequence[Tensor],
+    counts: tuple[Tensor, Tensor],
+    solve: _Solver,
+    memory_budget: int,
+    on_progress: OnProgress,
+) -> Tensor:
+    overlaps = x[0].new_zeros(len(x), len(y), dtype=torch.float64)
+    for rows, columns, products in _product_blocks(x, y, memory_budget, on_progress):
+        overlaps[rows[:, None], columns] = solve(products, counts[0][rows], counts[1][columns])
     return overlaps
 
 
-def _gaussian_overlaps(x: _Classes, y: _Classes, memory_budget: int, on_progress: OnProgress) -> Tensor:
-    left, right = (tuple(triangular_factor(cloud) for cloud in classes.clouds) for classes in (x, y))
-    overlaps = x.means.new_zeros(len(x.counts), len(y.counts))
-    for rows, columns, cross in _product_blocks(left, right, memory_budget, on_progress):
-        block = gaussian_overlap(cross, x.counts[rows], y.counts[columns])
-        overlaps[torch.tensor(rows)[:, None], torch.tensor(columns)] = block
-    return overlaps
-
-
-def _entropic_shape_terms(x: _Classes, y: _Classes, memory_budget: int, on_progress: OnProgress) -> Tensor:
+def _entropic_shape_terms(x: ClassClouds, y: ClassClouds, memory_budget: int, on_progress: OnProgress) -> Tensor:
     """``overlap(x, x) + overlap(y, y) - 2 overlap(x, y)`` with one entropic strength for all classes."""
     reg = _ENTROPIC_REG * float(x.spreads.mean() + y.spreads.mean())
-    terms = x.means.new_zeros(len(x.counts), len(y.counts))
     if reg == 0:
-        return terms
-    for rows, columns, cross in _product_blocks(x.clouds, y.clouds, memory_budget, on_progress):
-        block = entropic_overlap(cross, x.counts[rows], y.counts[columns], reg=reg)
-        terms[torch.tensor(rows)[:, None], torch.tensor(columns)] = -2 * block
-    return terms + _entropic_self_overlaps(x, reg)[:, None] + _entropic_self_overlaps(y, reg)
+        return torch.zeros(len(x.counts), len(y.counts), dtype=torch.float64, device=x.points.device)
+    solve = partial(entropic_overlaps, reg=reg)
+    left, right = (tuple(own.cloud(k) for k in range(len(own.counts))) for own in (x, y))
+    terms = -2 * _overlaps(left, right, (x.counts, y.counts), solve, memory_budget, on_progress)
+    return terms + _entropic_self_overlaps(left, solve)[:, None] + _entropic_self_overlaps(right, solve)
 
 
-def _entropic_self_overlaps(classes: _Classes, reg: float) -> Tensor:
+def _entropic_self_overlaps(clouds: Sequence[Tensor], solve: _Solver) -> Tensor:
+    counts = [torch.tensor([len(cloud)], device=cloud.device) for cloud in clouds]
     overlaps = [
-        entropic_overlap((cloud @ cloud.T)[None, None], count[None], count[None], reg=reg)[0, 0]
-        for cloud, count in zip(classes.clouds, classes.counts, strict=True)
+        solve((cloud @ cloud.T)[None, :, None], count, count)[0, 0] for cloud, count in zip(clouds, counts, strict=True)
     ]
     return torch.stack(overlaps)
 
 
-def _sliced_shape_terms(x: _Classes, y: _Classes, seed: int, memory_budget: int, on_progress: OnProgress) -> Tensor:
+def _sliced_shape_terms(
+    x: ClassClouds, y: ClassClouds, seed: int, memory_budget: int, on_progress: OnProgress
+) -> Tensor:
     """The same along random directions, times D over their number, so that every length counts fully on average."""
     n_features = x.means.shape[1]
     directions = sliced_directions(n_features, seed=seed).to(x.means.device)
@@ -175,40 +183,45 @@ def _sliced_shape_terms(x: _Classes, y: _Classes, seed: int, memory_budget: int,
     return terms * (n_features / n_directions)
 
 
-def _sorted_projections(classes: _Classes, directions: Tensor) -> list[tuple[Tensor, Tensor]]:
+def _sorted_projections(classes: ClassClouds, directions: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Classes of equal size together: their indices, and their sorted projections ``(K', n, p)``."""
     groups = []
     for count in sorted(set(classes.counts.tolist())):
         members = torch.nonzero(classes.counts == count).flatten()
-        projected = torch.stack([classes.clouds[k] @ directions for k in members.tolist()])
+        projected = torch.stack([classes.cloud(k) @ directions for k in members.tolist()])
         groups.append((members, projected.sort(1).values))
     return groups
 
 
 def _product_blocks(
-    x: tuple[Tensor, ...], y: tuple[Tensor, ...], memory_budget: int, on_progress: OnProgress
-) -> Iterator[tuple[list[int], list[int], Tensor]]:
+    x: Sequence[Tensor], y: Sequence[Tensor], memory_budget: int, on_progress: OnProgress
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """The products of all points of some source classes with all points of some target classes.
 
     Classes of similar size go together, so that little is padded.
 
     Yields:
-        Source classes, target classes and their products, padded by zeros, shape ``(K', L', n, m)``.
+        Source classes ``(K',)``, target classes ``(L',)`` and their products, padded by zeros, ``(K', n, L', m)``.
     """
     side = isqrt(memory_budget // _BYTES_PER_PRODUCT)
-    row_bunches, column_bunches = _bunches(x, side), _bunches(y, side)
+    dtype = torch.promote_types(x[0].dtype, y[0].dtype)
+    column_bunches = _bunches(y, side)
+    padded = [_padded([y[k] for k in columns], dtype) for columns in column_bunches]
     n_done = 0
-    for rows in row_bunches:
-        left = pad_sequence([x[k] for k in rows], batch_first=True)
-        for columns in column_bunches:
-            right = pad_sequence([y[k] for k in columns], batch_first=True)
+    for rows in _bunches(x, side):
+        left = _padded([x[k] for k in rows], dtype)
+        for columns, right in zip(column_bunches, padded, strict=True):
             products = left.flatten(0, 1) @ right.flatten(0, 1).T
-            yield rows, columns, products.view(*left.shape[:2], *right.shape[:2]).transpose(1, 2).contiguous()
+            yield torch.tensor(rows), torch.tensor(columns), products.view(*left.shape[:2], *right.shape[:2])
             n_done += len(rows) * len(columns)
             on_progress(n_done / (len(x) * len(y)))
 
 
-def _bunches(clouds: tuple[Tensor, ...], max_points: int) -> list[list[int]]:
+def _padded(clouds: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    return pad_sequence(list(clouds), batch_first=True).to(dtype)
+
+
+def _bunches(clouds: Sequence[Tensor], max_points: int) -> list[list[int]]:
     """Classes by falling size, cut so that a bunch padded to its largest stays within ``max_points``."""
     order = sorted(range(len(clouds)), key=lambda k: (-len(clouds[k]), k))
     bunches = []

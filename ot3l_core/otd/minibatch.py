@@ -10,7 +10,7 @@ from ot3l_core.data.samples import LabelledSamples
 from ot3l_core.ot.certificate import Certificate
 from ot3l_core.ot.exact import exact_transport
 from ot3l_core.ot.gaussian import gaussian_squared_distance
-from ot3l_core.ot.plan import block_sums, marginal_costs
+from ot3l_core.ot.tally import tally
 from ot3l_core.otd.coupling import Coupling
 from ot3l_core.otd.ground_cost import ground_cost
 from ot3l_core.progress import OnProgress, ignore_progress
@@ -57,10 +57,10 @@ def minibatch_coupling(
         x, y = _precise(first, rows.to(device)), _precise(second, columns.to(device))
         cost = ground_cost(x, y, label_cost=label_cost)
         transport = exact_transport(cost, (row_mass.to(device), column_mass.to(device)))
-        by_row, by_column = marginal_costs(transport.plan, cost)
-        first_scores.index_add_(0, rows.to(device), by_row, alpha=len(first) / n_batches)
-        second_scores.index_add_(0, columns.to(device), by_column, alpha=len(second) / n_batches)
-        class_plan += block_sums(transport.plan, x.labels, y.labels, shape=shape) / n_batches
+        sums = tally(transport.plan, cost, x.labels, y.labels, shape=shape)
+        first_scores.index_add_(0, rows.to(device), sums.by_row, alpha=len(first) / n_batches)
+        second_scores.index_add_(0, columns.to(device), sums.by_column, alpha=len(second) / n_batches)
+        class_plan += sums.by_group / n_batches
         costs.append(transport.value)
         scales.append(transport.certificate.scale)
         on_progress(len(costs) / n_batches)

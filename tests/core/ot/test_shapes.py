@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
 from ot3l_core.ot.gaussian import gaussian_squared_distance, triangular_factor
-from ot3l_core.ot.overlap import entropic_overlap, exact_overlap
+from ot3l_core.ot.overlap import entropic_overlaps, exact_overlaps
 from ot3l_core.ot.sliced import sliced_directions, sorted_overlaps
 
 seeds = st.integers(0, 2**32)
@@ -77,7 +77,7 @@ def test_directions_are_orthonormal_sets_and_repeat_with_their_seed(d):
 def test_entropic_overlap_is_pots_entropic_cost(reg):
     x, y = cloud(7, 2, 0), cloud(5, 2, 1)
     counts = torch.tensor([7]), torch.tensor([5])
-    overlap = float(entropic_overlap((x @ y.T)[None, None], *counts, reg=reg))
+    overlap = float(entropic_overlaps((x @ y.T)[None, :, None], *counts, reg=reg))
     a, b = np.full(7, 1 / 7), np.full(5, 1 / 5)
     plan = ot.sinkhorn(a, b, -2 * (x @ y.T).numpy(), reg, method="sinkhorn_log", stopThr=1e-12, numItermax=10_000)
     entropy = float((plan * np.log(plan / np.outer(a, b))).sum())
@@ -87,24 +87,29 @@ def test_entropic_overlap_is_pots_entropic_cost(reg):
 def test_entropic_overlap_reaches_the_exact_one_where_plans_become_permutations():
     x, y = cloud(6, 2, 0), cloud(6, 2, 1)
     counts = torch.tensor([6]), torch.tensor([6])
-    sharp = entropic_overlap((x @ y.T)[None, None], *counts, reg=0.02)
+    sharp = entropic_overlaps((x @ y.T)[None, :, None], *counts, reg=0.02)
     entropy_of_a_permutation = torch.tensor(6.0).log()
-    expected = exact_overlap(x @ y.T) - 0.01 * entropy_of_a_permutation
+    expected = _exact_overlap(x, y) - 0.01 * entropy_of_a_permutation
     assert float(sharp) == pytest.approx(float(expected), rel=2e-3)
-    flipped = entropic_overlap((y @ x.T)[None, None], *counts, reg=0.02)
+    flipped = entropic_overlaps((y @ x.T)[None, :, None], *counts, reg=0.02)
     assert float(flipped) == pytest.approx(float(sharp), rel=1e-9)
 
 
 def test_an_outlier_in_both_clouds_makes_no_nan():
     x, y = cloud(6, 2, 0), cloud(5, 2, 1)
     x[0], y[0] = 300.0, 300.0
-    overlap = entropic_overlap((x @ y.T)[None, None], torch.tensor([6]), torch.tensor([5]), reg=0.5)
-    assert float(overlap) == pytest.approx(exact_overlap(x @ y.T), rel=1e-3)
+    overlap = entropic_overlaps((x @ y.T)[None, :, None], torch.tensor([6]), torch.tensor([5]), reg=0.5)
+    assert float(overlap) == pytest.approx(_exact_overlap(x, y), rel=1e-3)
 
 
 def test_padding_does_not_change_the_entropic_overlap():
     x, y = cloud(4, 2, 0), cloud(6, 2, 1)
-    alone = entropic_overlap((x @ y.T)[None, None], torch.tensor([4]), torch.tensor([6]), reg=1.0)
-    padded = torch.zeros(1, 1, 9, 8, dtype=torch.float64)
-    padded[..., :4, :6] = x @ y.T
-    torch.testing.assert_close(entropic_overlap(padded, torch.tensor([4]), torch.tensor([6]), reg=1.0), alone)
+    alone = entropic_overlaps((x @ y.T)[None, :, None], torch.tensor([4]), torch.tensor([6]), reg=1.0)
+    padded = torch.zeros(1, 9, 1, 8, dtype=torch.float64)
+    padded[0, :4, 0, :6] = x @ y.T
+    torch.testing.assert_close(entropic_overlaps(padded, torch.tensor([4]), torch.tensor([6]), reg=1.0), alone)
+
+
+def _exact_overlap(x, y):
+    counts = torch.tensor([len(x)]), torch.tensor([len(y)])
+    return float(exact_overlaps((x @ y.T)[None, :, None], *counts))

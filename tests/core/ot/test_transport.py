@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 from ot3l_core.errors import Cancelled, ShapeMismatchError
 from ot3l_core.ot import (
-    block_sums,
     exact_transport,
-    marginal_costs,
     sinkhorn_transport,
     squared_distances,
+    tally,
     uniform_marginals,
 )
 
@@ -101,9 +100,10 @@ def test_every_answer_proves_itself(solver, shape, seed, weighted):
     optimum = exact_transport(cost, masses).value
     assert solved.certificate.lower <= optimum + 1e-9
     assert optimum <= solved.certificate.upper + 1e-9
-    by_row, by_column = marginal_costs(solved.plan, cost)
-    assert float(by_row.sum()) == pytest.approx(solved.value, abs=1e-9)
-    torch.testing.assert_close(by_column, (plan * cost).sum(0), rtol=1e-9, atol=1e-12)
+    one_group = [torch.zeros(n, dtype=torch.int64) for n in cost.shape]
+    sums = tally(solved.plan, cost, *one_group, shape=(1, 1))
+    assert float(sums.by_row.sum()) == pytest.approx(solved.value, abs=1e-9)
+    torch.testing.assert_close(sums.by_column, (plan * cost).sum(0), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("tolerance", [0.1, 0.01, 0.002])
@@ -172,7 +172,8 @@ def test_sinkhorn_reports_rising_shares():
     assert shares[-1] == 1
 
 
-def test_block_sums_count_the_mass_between_groups():
+def test_a_tally_counts_the_mass_between_groups():
     plan = torch.tensor([[0.1, 0.2], [0.3, 0.0], [0.0, 0.4]], dtype=torch.float64)
-    sums = block_sums(plan, torch.tensor([2, 0, 2]), torch.tensor([1, 0]), shape=(3, 2))
-    torch.testing.assert_close(sums, torch.tensor([[0.0, 0.3], [0.0, 0.0], [0.6, 0.1]], dtype=torch.float64))
+    sums = tally(plan, torch.ones(3, 2), torch.tensor([2, 0, 2]), torch.tensor([1, 0]), shape=(3, 2))
+    expected = torch.tensor([[0.0, 0.3], [0.0, 0.0], [0.6, 0.1]], dtype=torch.float64)
+    torch.testing.assert_close(sums.by_group, expected)
