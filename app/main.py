@@ -20,6 +20,7 @@ from app.api import backbones, datasets, distances, health, jobs
 from app.api.problems import problems
 from app.errors import FieldError, InvalidRequestError, ServiceError, UnavailableError
 from app.queue import CeleryQueue, JobQueue, build_celery
+from app.schemas.distances import NEITHER_PAIR_NOR_LIST, DistanceKind
 from app.services.dispatch import sweep
 from app.settings import Settings, read_settings
 from app.store.blobs import open_blobs
@@ -131,10 +132,12 @@ def _explain_validation(_handler: ExceptionHandler, _request: Request, error: Ex
 def _explain_field(found: dict[str, Any]) -> FieldError:
     if found["type"] in {"union_tag_invalid", "union_tag_not_found"}:
         return {"field": "format", "message": f"must be one of {', '.join(DatasetFormat)}"}
+    if found["type"] == NEITHER_PAIR_NOR_LIST:
+        return {"field": "datasets", "message": str(found["msg"])}
     place = [str(part) for part in found["loc"]]
     if found["type"] == "json_invalid":
         place = place[:1]
-    elif len(place) > 2 and place[1] in set(DatasetFormat):
+    elif len(place) > 2 and place[1] in {*DatasetFormat, *DistanceKind}:
         # A union names the member that it tried before the field.
         del place[1]
     # The first part says body, path or query.

@@ -5,12 +5,11 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import torch
 from torch import Tensor
 
-from app.schemas.distances import ClassDistance
+from app.schemas.distances import ClassDistance, MatrixResult, MergeRead, NearestSource
 from app.schemas.jobs import (
     CheckpointRead,
     JobResult,
@@ -20,12 +19,24 @@ from app.schemas.jobs import (
     TrainingResult,
 )
 from app.store.blobs import BlobStore
-from app.store.records import ArtifactRecord
+from app.store.records import (
+    ArtifactRecord,
+    DistanceArtifactRecord,
+    DistanceRecord,
+    JobArtifactRecord,
+    JobRecord,
+)
 from ot3l_core.finetune.evaluation import Evaluation, summarise
 from ot3l_core.names import Strategy
+from ot3l_core.otd import DatasetMatrix
 from ot3l_core.transfer import Run, TransferResult
 
-MEDIA_TYPES = {".safetensors": "application/octet-stream", ".csv": "text/csv; charset=utf-8"}
+MEDIA_TYPES = {
+    ".safetensors": "application/octet-stream",
+    ".csv": "text/csv; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+}
 
 
 def describe_transfer(
@@ -142,20 +153,52 @@ def _write_rows(path: Path, header: Sequence[str], rows: Any) -> None:  # noqa: 
         writer.writerows(rows)
 
 
-def store_artifact(job_id: UUID, path: Path, blobs: BlobStore) -> ArtifactRecord:
+def describe_matrix(found: DatasetMatrix, names: Sequence[str], n_samples: Sequence[int]) -> MatrixResult:
+    """The distances between many datasets as the service keeps them."""
+    nearest = [
+        NearestSource(
+            name=names[own],
+            nearest=names[entry.index],
+            distance=float(found.upper[own, entry.index]),
+            settled=entry.settled,
+        )
+        for own, entry in enumerate(found.nearest)
+    ]
+    return MatrixResult(
+        datasets=list(names),
+        n_samples=list(n_samples),
+        upper=found.upper.tolist(),
+        lower=found.lower.tolist(),
+        gap_percent=found.gap_percent.tolist(),
+        converged=found.converged.tolist(),
+        order=list(found.order),
+        merges=[MergeRead.model_validate(merge) for merge in found.merges],
+        nearest=nearest,
+    )
+
+
+def write_matrix(path: Path, names: Sequence[str], values: Sequence[Sequence[float]]) -> None:
+    """A table with the datasets' names above and before the values, which keep every digit."""
+    rows = [(name, *row) for name, row in zip(names, values, strict=True)]
+    _write_rows(path, ("dataset", *names), rows)
+
+
+def store_artifact(owner: JobRecord | DistanceRecord, path: Path, blobs: BlobStore) -> ArtifactRecord:
     """Put a file into the blob store, under a key made of its content.
 
-    Two attempts at one job write equal bytes to equal keys, so that neither can harm the other.
+    Two attempts at the same work write equal bytes to equal keys, so that neither can harm the other.
     """
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    key = f"jobs/{job_id}/{sha256}{path.suffix}"
+    key = f"{owner.__tablename__}/{owner.id}/{sha256}{path.suffix}"
     blobs.put_file(key, path)
-    return ArtifactRecord(
-        job_id=job_id,
-        name=path.name,
-        key=key,
-        size=path.stat().st_size,
-        sha256=sha256,
-        media_type=MEDIA_TYPES[path.suffix],
-    )
+    told: dict[str, Any] = {
+        "name": path.name,
+        "key": key,
+        "size": path.stat().st_size,
+        "sha256": sha256,
+        "media_type": MEDIA_TYPES[path.suffix],
+    }
+    if isinstance(owner, JobRecord):
+        return JobArtifactRecord(job_id=owner.id, **told)
+    return DistanceArtifactRecord(distance_id=owner.id, **told)

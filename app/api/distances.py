@@ -4,11 +4,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response, status
 
-from app.api.dependencies import BeforeQuery, LimitQuery, QueueDep, ReadingDep, WritingDep
+from app.api.dependencies import BeforeQuery, BlobsDep, LimitQuery, QueueDep, ReadingDep, WritingDep
+from app.api.files import FILE_RESPONSES, ArtifactName, ConditionsDep, send_artifact
 from app.api.problems import ACCEPTED, problems
 from app.schemas.distances import DistanceCreate, DistanceList, DistanceRead
 from app.services.distances import submit_distance
-from app.services.reading import Page, read_page, read_work
+from app.services.reading import Page, read_artifact, read_page, read_work
 from app.store.records import DistanceRecord
 
 router = APIRouter(prefix="/distances", tags=["distances"])
@@ -20,7 +21,7 @@ router = APIRouter(prefix="/distances", tags=["distances"])
 def create_distance(
     request: DistanceCreate, session: WritingDep, queue: QueueDep, response: Response
 ) -> DistanceRecord:
-    """Measure how far a target lies from a source: all class pairs, and the datasets as a whole."""
+    """Measure how far a target lies from a source, class by class and as a whole; or all distances of a list."""
     record = submit_distance(session, queue, request)
     response.headers["Location"] = f"/distances/{record.id}"
     return record
@@ -36,3 +37,14 @@ def list_distances(session: ReadingDep, before: BeforeQuery = None, limit: Limit
 def get_distance(distance_id: UUID, session: ReadingDep) -> DistanceRecord:
     """Show a distance and how far its measurement is."""
     return read_work(session, DistanceRecord, distance_id)
+
+
+@router.head("/{distance_id}/artifacts/{name}", include_in_schema=False)
+@router.get(
+    "/{distance_id}/artifacts/{name}", response_class=Response, responses=FILE_RESPONSES | problems(404, 409, 416)
+)
+def get_artifact(
+    distance_id: UUID, name: ArtifactName, session: ReadingDep, blobs: BlobsDep, asked: ConditionsDep
+) -> Response:
+    """Download a matrix as a table, or as a heatmap with its dendrogram."""
+    return send_artifact(read_artifact(session, DistanceRecord, distance_id, name), blobs, asked)

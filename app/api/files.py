@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Request, Response, status
+from fastapi import Depends, Header, Path, Request, Response, status
 from fastapi.responses import StreamingResponse
 
 from app.errors import RangeError, UnavailableError
@@ -42,6 +42,7 @@ def _conditions(
 
 
 ConditionsDep = Annotated[Conditions, Depends(_conditions)]
+ArtifactName = Annotated[str, Path(pattern=r"^[a-z0-9._-]{1,100}$")]
 
 
 def send_artifact(artifact: ArtifactRecord, blobs: BlobStore, asked: Conditions) -> Response:

@@ -1,9 +1,8 @@
 """Targeted-transfer jobs."""
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Response, status
+from fastapi import APIRouter, Response, status
 
 from app.api.dependencies import (
     BeforeQuery,
@@ -14,15 +13,14 @@ from app.api.dependencies import (
     SettingsDep,
     WritingDep,
 )
-from app.api.files import FILE_RESPONSES, ConditionsDep, send_artifact
+from app.api.files import FILE_RESPONSES, ArtifactName, ConditionsDep, send_artifact
 from app.api.problems import ACCEPTED, problems
 from app.schemas.jobs import JobCreate, JobList, JobRead
-from app.services.jobs import cancel_job, read_artifact, submit_job
-from app.services.reading import Page, read_page, read_work
+from app.services.jobs import cancel_job, submit_job
+from app.services.reading import Page, read_artifact, read_page, read_work
 from app.store.records import JobRecord
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
-ArtifactName = Annotated[str, Path(pattern=r"^[a-z0-9._-]{1,100}$", examples=["selection.csv"])]
 
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED, response_model=JobRead, responses=ACCEPTED | problems(409, 422))
@@ -59,7 +57,7 @@ def request_cancel(job_id: UUID, session: WritingDep) -> JobRecord:
 @router.get("/{job_id}/checkpoint", response_class=Response, responses=FILE_RESPONSES | problems(404, 409, 416))
 def get_checkpoint(job_id: UUID, session: ReadingDep, blobs: BlobsDep, asked: ConditionsDep) -> Response:
     """Download the fine-tuned network as safetensors; its ETag is its sha256, and ranges resume a download."""
-    return send_artifact(read_artifact(session, job_id, "checkpoint.safetensors"), blobs, asked)
+    return send_artifact(read_artifact(session, JobRecord, job_id, "checkpoint.safetensors"), blobs, asked)
 
 
 @router.head("/{job_id}/artifacts/{name}", include_in_schema=False)
@@ -68,4 +66,4 @@ def get_artifact(
     job_id: UUID, name: ArtifactName, session: ReadingDep, blobs: BlobsDep, asked: ConditionsDep
 ) -> Response:
     """Download a file that the job made: the checkpoint, the selected samples or the test predictions."""
-    return send_artifact(read_artifact(session, job_id, name), blobs, asked)
+    return send_artifact(read_artifact(session, JobRecord, job_id, name), blobs, asked)

@@ -23,7 +23,8 @@ class FeatureRequest(Request):
     )
     scaling: FeatureScaling = Field(
         default=FeatureScaling.UNIT,
-        description="unit: standardised by the source, then unit length. raw: as they are. For distances only.",
+        description="unit: standardised by the source, or the first of a list of datasets, then unit length. "
+        "raw: as they are. For distances only.",
     )
 
     @field_validator("backbone")

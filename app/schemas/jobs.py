@@ -8,7 +8,7 @@ from pydantic.config import JsonDict
 
 from app.schemas.distances import ClassDistance
 from app.schemas.features import FeatureRequest
-from app.schemas.work import DatasetName, NamesDatasets, Reply, Request, WorkRead
+from app.schemas.work import ArtifactRead, DatasetName, Reply, Request, WorkRead
 from ot3l_core.names import ClassScore, LabelDistanceMethod, Strategy, Unit
 
 JOB_EXAMPLE: JsonDict = {"target": "mnist-5k", "strategy": "mixed", "alpha": 0.5}
@@ -144,16 +144,7 @@ class JobResult(Reply):
     n_source: int
 
 
-class ArtifactRead(Reply):
-    """A file that the job made."""
-
-    name: str
-    size: int
-    sha256: str
-    media_type: str
-
-
-class JobSummary(NamesDatasets, WorkRead):
+class JobSummary(WorkRead):
     """A job without its results."""
 
     target: str
@@ -162,6 +153,11 @@ class JobSummary(NamesDatasets, WorkRead):
     alpha: float
     request: dict[str, Any] = Field(description="Every setting, defaults filled in.")
     artifacts: list[ArtifactRead]
+
+    @field_validator("source", "target", mode="before")
+    @classmethod
+    def _name(cls, dataset: object) -> object:
+        return getattr(dataset, "name", dataset)
 
 
 class JobRead(JobSummary):

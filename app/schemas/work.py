@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.states import WorkState
 from ot3l_core.names import Phase
@@ -49,10 +49,10 @@ class WorkRead(Reply):
     error: Failure | None = Field(description="Why it failed, if it did.")
 
 
-class NamesDatasets(Reply):
-    """Work between datasets, which goes over the wire with their names."""
+class ArtifactRead(Reply):
+    """A file that the work made; served below its own address as ``artifacts/{name}``."""
 
-    @field_validator("source", "target", mode="before", check_fields=False)
-    @classmethod
-    def _name(cls, dataset: object) -> object:
-        return getattr(dataset, "name", dataset)
+    name: str
+    size: int
+    sha256: str
+    media_type: str

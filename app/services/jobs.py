@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from app.errors import InvalidRequestError, NotCancellableError, NotFoundError, NotReadyError
+from app.errors import InvalidRequestError, NotCancellableError
 from app.queue import JobQueue
 from app.schemas.jobs import JobCreate
 from app.services.datasets import require_dataset, require_measurable, summary_of
@@ -11,8 +11,8 @@ from app.services.reading import read_work
 from app.settings import Settings
 from app.states import WorkState
 from app.store import work
-from app.store.jobs import add_job, find_artifact
-from app.store.records import ArtifactRecord, DatasetRecord, JobRecord
+from app.store.jobs import add_job
+from app.store.records import DatasetRecord, JobRecord
 from app.store.sessions import Session
 
 
@@ -64,19 +64,3 @@ def cancel_job(session: Session, job_id: UUID) -> JobRecord:
     session.commit()
     session.refresh(record)
     return record
-
-
-def read_artifact(session: Session, job_id: UUID, name: str) -> ArtifactRecord:
-    """A file that the job made.
-
-    Raises:
-        NotFoundError: If there is no such job, or it makes no such file.
-        NotReadyError: If the job has not made it yet.
-    """
-    record = read_work(session, JobRecord, job_id)
-    artifact = find_artifact(session, job_id, name)
-    if artifact is not None:
-        return artifact
-    if record.state == WorkState.SUCCEEDED:
-        raise NotFoundError(f"The job has no artifact {name!r}; GET /jobs/{job_id} lists those it has.")
-    raise NotReadyError(f"The job is {record.state}: its files are there once it has succeeded.")

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from app.errors import NotFoundError
+from app.errors import NotFoundError, NotReadyError
+from app.states import WorkState
 from app.store.jobs import get_work, list_work
-from app.store.records import DatasetRecord, DistanceRecord, JobRecord, WorkRecord
+from app.store.records import ArtifactRecord, DatasetRecord, DistanceRecord, JobRecord, WorkRecord
 from app.store.sessions import Session
 
 AnyWork = TypeVar("AnyWork", bound=WorkRecord)
@@ -38,3 +39,20 @@ def read_page(session: Session, kind: type[AnyWork], *, before: UUID | None, lim
     items = list_work(session, kind, before=before, limit=limit + 1)
     more = len(items) > limit
     return Page(items=items[:limit], next=items[limit - 1].id if more else None)
+
+
+def read_artifact(session: Session, kind: type[JobRecord | DistanceRecord], work_id: UUID, name: str) -> ArtifactRecord:
+    """A file that a job or a distance made.
+
+    Raises:
+        NotFoundError: If there is no such work, or it makes no such file.
+        NotReadyError: If it has not made it yet.
+    """
+    record = read_work(session, kind, work_id)
+    for artifact in record.artifacts:
+        if artifact.name == name:
+            return artifact
+    noun = NOUN[kind]
+    if record.state == WorkState.SUCCEEDED:
+        raise NotFoundError(f"The {noun} has no artifact {name!r}; GET /{noun}s/{work_id} lists those it has.")
+    raise NotReadyError(f"The {noun} is {record.state}: its files are there once it has succeeded.")

@@ -1,12 +1,14 @@
 """Jobs, distances and their lists in the database."""
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defaultload, defer
+from sqlalchemy.sql.base import ExecutableOption
 
-from app.store.records import ArtifactRecord, DatasetRecord, DistanceRecord, JobRecord, WorkRecord
+from app.store.records import DatasetRecord, DistanceDatasetRecord, DistanceRecord, JobRecord, WorkRecord
 
 AnyWork = TypeVar("AnyWork", bound=WorkRecord)
 
@@ -29,10 +31,11 @@ def add_job(
 
 
 def add_distance(
-    session: Session, *, source: DatasetRecord, target: DatasetRecord, request: dict[str, Any]
+    session: Session, *, kind: str, datasets: Sequence[DatasetRecord], request: dict[str, Any]
 ) -> DistanceRecord:
     """Add a distance that waits for a worker."""
-    record = DistanceRecord(source=source, target=target, request=request)
+    members = [DistanceDatasetRecord(position=position, dataset=dataset) for position, dataset in enumerate(datasets)]
+    record = DistanceRecord(kind=kind, members=members, request=request, artifacts=[])
     session.add(record)
     session.flush()
     return record
@@ -45,13 +48,16 @@ def get_work(session: Session, kind: type[AnyWork], work_id: UUID) -> AnyWork | 
 
 def list_work(session: Session, kind: type[AnyWork], *, before: UUID | None, limit: int) -> list[AnyWork]:
     """Records from the newest to the oldest, those older than ``before``; results are read when they are asked for."""
-    unread = [defer(kind.result)] if kind is not DatasetRecord else []
-    roles = [getattr(kind, role) for role in ("source", "target") if hasattr(kind, role)]
-    unread += [defaultload(role).defer(DatasetRecord.result) for role in roles]
-    newest_first = select(kind).options(*unread).order_by(kind.id.desc()).limit(limit)
+    newest_first = select(kind).options(*_unread(kind)).order_by(kind.id.desc()).limit(limit)
     return list(session.scalars(newest_first if before is None else newest_first.where(kind.id < before)))
 
 
-def find_artifact(session: Session, job_id: UUID, name: str) -> ArtifactRecord | None:
-    """The job's artifact of this name."""
-    return session.get(ArtifactRecord, (job_id, name))
+def _unread(kind: type[WorkRecord]) -> list[ExecutableOption]:
+    """What a list does not show."""
+    if issubclass(kind, DistanceRecord):
+        named = defaultload(DistanceRecord.members).defaultload(DistanceDatasetRecord.dataset)
+        return [defer(kind.result), named.load_only(DatasetRecord.name)]
+    if issubclass(kind, JobRecord):
+        roles = (JobRecord.source, JobRecord.target)
+        return [defer(kind.result), *(defaultload(role).load_only(DatasetRecord.name) for role in roles)]
+    return []

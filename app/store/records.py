@@ -75,14 +75,33 @@ class DatasetRecord(WorkRecord):
 
 
 class DistanceRecord(WorkRecord):
-    """A distance between two datasets."""
+    """The distance between a source and a target, or all distances between several datasets."""
 
     __tablename__ = "distances"
 
-    source_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"), index=True)
-    target_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"), index=True)
-    source: Mapped[DatasetRecord] = relationship(foreign_keys=source_id, lazy="joined", innerjoin=True)
-    target: Mapped[DatasetRecord] = relationship(foreign_keys=target_id, lazy="joined", innerjoin=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    members: Mapped[list["DistanceDatasetRecord"]] = relationship(
+        order_by="DistanceDatasetRecord.position", lazy="selectin"
+    )
+    artifacts: Mapped[list["DistanceArtifactRecord"]] = relationship(
+        order_by="DistanceArtifactRecord.name", lazy="selectin"
+    )
+
+    @property
+    def datasets(self) -> list[DatasetRecord]:
+        """What is measured, in the order of the request; a pair is its source and its target."""
+        return [member.dataset for member in self.members]
+
+
+class DistanceDatasetRecord(Record):
+    """A dataset's place in a distance; the same dataset may be both source and target."""
+
+    __tablename__ = "distance_datasets"
+
+    distance_id: Mapped[UUID] = mapped_column(ForeignKey("distances.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    dataset_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"), index=True)
+    dataset: Mapped[DatasetRecord] = relationship(lazy="joined", innerjoin=True)
 
 
 class JobRecord(WorkRecord):
@@ -96,17 +115,32 @@ class JobRecord(WorkRecord):
     source_id: Mapped[UUID | None] = mapped_column(ForeignKey("datasets.id"), index=True)
     target: Mapped[DatasetRecord] = relationship(foreign_keys=target_id, lazy="joined", innerjoin=True)
     source: Mapped[DatasetRecord | None] = relationship(foreign_keys=source_id, lazy="joined")
-    artifacts: Mapped[list["ArtifactRecord"]] = relationship(order_by="ArtifactRecord.name", lazy="selectin")
+    artifacts: Mapped[list["JobArtifactRecord"]] = relationship(order_by="JobArtifactRecord.name", lazy="selectin")
 
 
 class ArtifactRecord(Record):
-    """A file that a job made; its bytes lie in the blob store under ``key``."""
+    """A file that work made; its bytes lie in the blob store under ``key``."""
 
-    __tablename__ = "artifacts"
+    __abstract__ = True
 
-    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
     name: Mapped[str] = mapped_column(String(100), primary_key=True)
     key: Mapped[str] = mapped_column(String(300))
     size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     media_type: Mapped[str] = mapped_column(String(100))
+
+
+class JobArtifactRecord(ArtifactRecord):
+    """A file that a job made."""
+
+    __tablename__ = "artifacts"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+
+
+class DistanceArtifactRecord(ArtifactRecord):
+    """A file that a distance made."""
+
+    __tablename__ = "distance_artifacts"
+
+    distance_id: Mapped[UUID] = mapped_column(ForeignKey("distances.id"), primary_key=True)

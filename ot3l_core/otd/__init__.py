@@ -1,10 +1,11 @@
 """Optimal transport distances between labelled datasets, in the order of the method.
 
-1. ``scale_features`` brings both datasets to one scale.
+1. ``scale_features`` brings the datasets to one scale.
 2. ``label_distances`` measures how far every source class is from every target class.
 3. ``ground_cost`` joins both into the cost of moving one labelled sample onto another.
 4. ``dataset_distance`` solves that transport problem, with a certificate and a score for every target sample.
 5. ``class_scores`` ranks the target classes; ``rank_stability`` says how far to trust the ranking.
+6. ``dataset_matrix`` does 2 to 4 for every pair of many datasets, and says which are nearest to each other.
 
 Source:
     alvarez2020geometric.
@@ -13,14 +14,19 @@ Source:
 from ot3l_core.otd.dataset_distance import DatasetDistance, dataset_distance
 from ot3l_core.otd.ground_cost import ground_cost
 from ot3l_core.otd.label_distances import label_distances
+from ot3l_core.otd.matrix import DatasetMatrix, Merge, Nearest, dataset_matrix
 from ot3l_core.otd.scaling import scale_features
 from ot3l_core.otd.scores import RankStability, class_scores, rank_stability
 
 __all__ = [
     "DatasetDistance",
+    "DatasetMatrix",
+    "Merge",
+    "Nearest",
     "RankStability",
     "class_scores",
     "dataset_distance",
+    "dataset_matrix",
     "ground_cost",
     "label_distances",
     "rank_stability",

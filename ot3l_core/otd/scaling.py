@@ -1,4 +1,4 @@
-"""Features of both datasets on one scale."""
+"""Features of several datasets on one scale."""
 
 from dataclasses import replace
 
@@ -13,34 +13,37 @@ _CONSTANT = 1e-7
 
 
 def scale_features(
-    source: LabelledSamples, target: LabelledSamples, *, scaling: FeatureScaling
-) -> tuple[LabelledSamples, LabelledSamples]:
+    source: LabelledSamples, *others: LabelledSamples, scaling: FeatureScaling
+) -> tuple[LabelledSamples, ...]:
     """Standardise by the source's statistics, then scale every sample to unit length.
 
-    Features that do not vary in the source are centred only. A sample that is left at the origin stays there.
+    Features that do not vary in the source are centred only. A sample that is left at the origin stays there. What
+    becomes of a dataset depends on the source and on itself, not on the others it is scaled with.
 
     Args:
-        source: N labelled samples; their mean and (1/n) standard deviation are used for both.
-        target: M labelled samples with the same D features.
+        source: N labelled samples; their mean and (1/n) standard deviation are used for all.
+        *others: Labelled samples with the same D features.
         scaling: ``unit`` as above, ``raw`` for the features as they are.
 
     Returns:
-        Source and target, in their own dtypes.
+        The source and the others, in this order and in their own dtypes.
 
     Raises:
         ShapeMismatchError: If the feature dimensions differ.
         DataError: If a feature is not finite.
-        TooFewSamplesError: If either has no samples.
+        TooFewSamplesError: If a dataset has no samples.
     """
-    require_comparable(source, target)
+    datasets = (source, *others)
+    for samples in datasets:
+        require_comparable(source, samples)
     if scaling is FeatureScaling.RAW:
-        return source, target
+        return datasets
     reference = source.features.double()
     mean, spread = reference.mean(0), reference.std(0, correction=0)
     varies = spread > _CONSTANT * mean.abs()
     # The mean of equal numbers may differ from them by rounding, which unit length would blow up.
     centre, divisor = torch.where(varies, mean, reference[0]), torch.where(varies, spread, 1.0)
-    return _scaled(source, centre, divisor), _scaled(target, centre, divisor)
+    return tuple(_scaled(samples, centre, divisor) for samples in datasets)
 
 
 def _scaled(samples: LabelledSamples, centre: Tensor, divisor: Tensor) -> LabelledSamples:

@@ -1,62 +1,91 @@
-"""Measure the distance between two registered datasets."""
+"""Measure the distances between registered datasets."""
 
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import UUID
 
 from celery import shared_task
+from pydantic import TypeAdapter
 
 from app.queue import TaskName
 from app.schemas.distances import (
     CertifiedDistance,
     DistanceCreate,
-    DistanceResult,
+    MatrixDistanceCreate,
+    MatrixResult,
+    PairDistanceCreate,
+    PairResult,
     RankStabilityRead,
 )
-from app.store.records import DatasetRecord, DistanceRecord
+from app.store.records import ArtifactRecord, DatasetRecord, DistanceRecord
 from ot3l_core.data.samples import LabelledSamples
-from ot3l_core.finetune.backbones import Backbone
 from ot3l_core.names import ClassScore, Phase
-from ot3l_core.otd import class_scores, dataset_distance, label_distances, rank_stability, scale_features
+from ot3l_core.otd import (
+    class_scores,
+    dataset_distance,
+    dataset_matrix,
+    label_distances,
+    rank_stability,
+    scale_features,
+)
 from ot3l_core.progress import OnProgress, portion
+from worker.figures import draw_heatmap
 from worker.inputs import draw, embed_split, open_backbone, open_registered
 from worker.lifecycle import Lifecycle, Outcome, Reporter
-from worker.outputs import describe_classes
+from worker.outputs import describe_classes, describe_matrix, store_artifact, write_matrix
 from worker.resources import Resources, resources
+
+REQUEST: TypeAdapter[PairDistanceCreate | MatrixDistanceCreate] = TypeAdapter(DistanceCreate)
 
 
 @shared_task(name=TaskName.MEASURE_DISTANCE)
 def measure_distance(work_id: str) -> None:
-    """Measure one distance."""
+    """Measure one distance, or all distances of a list."""
     here = resources()
     Lifecycle(here.database, here.settings, DistanceRecord, partial(_compute, here=here)).run(UUID(work_id))
 
 
 def _compute(record: DistanceRecord, reporter: Reporter, here: Resources) -> Outcome:
-    request = DistanceCreate.model_validate(record.request)
-    reporter.enter(Phase.READING)
-    backbone = open_backbone(request, here)
-    on_progress = reporter.enter(Phase.EMBEDDING)
-    source = _embed(record.source, request, backbone, here, portion(on_progress, 0.0, 0.5))
-    target = _embed(record.target, request, backbone, here, portion(on_progress, 0.5, 1.0))
-    result = measure(source, target, request, reporter.enter(Phase.MEASURING))
-    return Outcome({"result": result.model_dump(mode="json")})
+    request = REQUEST.validate_python(record.request)
+    samples = scale_features(*_embed(record.datasets, request, here, reporter), scaling=request.scaling)
+    on_progress = reporter.enter(Phase.MEASURING)
+    if isinstance(request, PairDistanceCreate):
+        pair = measure(*samples, request=request, on_progress=on_progress)
+        return Outcome({"result": pair.model_dump(mode="json")})
+    matrix = measure_all(samples, [dataset.name for dataset in record.datasets], request, on_progress)
+    artifacts = _save(record, matrix, request, here, reporter.enter(Phase.SAVING))
+    return Outcome({"result": matrix.model_dump(mode="json")}, artifacts)
 
 
 def _embed(
-    record: DatasetRecord, request: DistanceCreate, backbone: Backbone, here: Resources, on_progress: OnProgress
-) -> LabelledSamples:
-    dataset = open_registered(record)
-    drawn = draw(dataset.pool, request.max_samples)
-    return embed_split(
-        drawn, dataset.classes, backbone=backbone, request=request, resources=here, on_progress=on_progress
-    )
+    records: Sequence[DatasetRecord], request: DistanceCreate, here: Resources, reporter: Reporter
+) -> list[LabelledSamples]:
+    """The features of every dataset; its images and the backbone are let go."""
+    reporter.enter(Phase.READING)
+    backbone = open_backbone(request, here)
+    on_progress = reporter.enter(Phase.EMBEDDING)
+    embedded = []
+    for number, record in enumerate(records):
+        dataset = open_registered(record)
+        embedded.append(
+            embed_split(
+                draw(dataset.pool, request.max_samples),
+                dataset.classes,
+                backbone=backbone,
+                request=request,
+                resources=here,
+                on_progress=portion(on_progress, number / len(records), (number + 1) / len(records)),
+            )
+        )
+    return embedded
 
 
 def measure(
-    source: LabelledSamples, target: LabelledSamples, request: DistanceCreate, on_progress: OnProgress
-) -> DistanceResult:
-    """Every distance that a request asks for."""
-    source, target = scale_features(source, target, scaling=request.scaling)
+    source: LabelledSamples, target: LabelledSamples, *, request: PairDistanceCreate, on_progress: OnProgress
+) -> PairResult:
+    """Every distance between two scaled datasets that a request asks for."""
     distances = label_distances(
         source, target, method=request.method, seed=request.seed, on_progress=portion(on_progress, 0.0, 0.3)
     )
@@ -79,7 +108,7 @@ def measure(
             seed=request.seed,
             on_progress=portion(on_progress, 0.7, 1.0),
         )
-    return DistanceResult(
+    return PairResult(
         dataset_distance=CertifiedDistance.model_validate(whole),
         source_classes=list(source.classes),
         target_classes=list(target.classes),
@@ -89,3 +118,33 @@ def measure(
         n_source=len(source),
         n_target=len(target),
     )
+
+
+def measure_all(
+    samples: Sequence[LabelledSamples], names: Sequence[str], request: MatrixDistanceCreate, on_progress: OnProgress
+) -> MatrixResult:
+    """All distances between scaled datasets."""
+    found = dataset_matrix(
+        samples, method=request.method, transport=request.transport, seed=request.seed, on_progress=on_progress
+    )
+    return describe_matrix(found, names, [len(drawn) for drawn in samples])
+
+
+def _save(
+    record: DistanceRecord,
+    result: MatrixResult,
+    request: MatrixDistanceCreate,
+    here: Resources,
+    on_progress: OnProgress,
+) -> list[ArtifactRecord]:
+    caption = f"{request.backbone} features, {request.method} label distances, {request.transport} transport"
+    with TemporaryDirectory(prefix="ot3l-") as folder:
+        upper, lower, png, svg = (
+            Path(folder) / name for name in ("matrix.csv", "matrix_lower.csv", "heatmap.png", "heatmap.svg")
+        )
+        write_matrix(upper, result.datasets, result.upper)
+        write_matrix(lower, result.datasets, result.lower)
+        on_progress(0.2)
+        draw_heatmap((png, svg), result, caption=caption)
+        on_progress(0.8)
+        return [store_artifact(record, path, here.blobs) for path in (upper, lower, png, svg)]

@@ -152,5 +152,5 @@ def _save(
         artifacts = []
         for number, path in enumerate((checkpoint, selection, predictions)):
             on_progress(number / 3)
-            artifacts.append(store_artifact(record.id, path, here.blobs))
+            artifacts.append(store_artifact(record, path, here.blobs))
     return artifacts

@@ -13,7 +13,7 @@ from app.errors import RangeError
 from app.queue import TaskName
 from app.store.blobs import open_blobs
 from app.store.jobs import list_work
-from app.store.records import ArtifactRecord, JobRecord
+from app.store.records import JobArtifactRecord, JobRecord
 
 CONTENT = bytes(range(256)) * 5000
 
@@ -36,7 +36,7 @@ def finished_job(job, finish, settings, service_database, tmp_path):
     finish(JobRecord, job_id)
     sha256 = hashlib.sha256(CONTENT).hexdigest()
     with service_database.writing() as session:
-        artifact = ArtifactRecord(
+        artifact = JobArtifactRecord(
             job_id=job_id,
             name="checkpoint.safetensors",
             key="some/key",

@@ -1,9 +1,28 @@
-"""The migrations make what the records say, and take it back."""
+"""The migrations make what the records say, and take it back, with what is stored."""
 
-from sqlalchemy import create_engine, inspect
+import datetime as dt
+import uuid
+
+import pytest
+from sqlalchemy import MetaData, create_engine, inspect, select
+from sqlalchemy.exc import IntegrityError
 
 from alembic import command
+from app.store.datasets import find_dataset
+from app.store.jobs import add_distance, get_work, list_work
 from app.store.migrations import migrate, migration_config
+from app.store.records import DistanceArtifactRecord, DistanceRecord, JobRecord
+from app.store.sessions import open_database
+
+MOMENT = dt.datetime(2025, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+PAIR, JOB, NEAR, FAR = (uuid.UUID(int=number) for number in range(1, 5))
+
+
+@pytest.fixture
+def opened(empty_database_url):
+    made = open_database(empty_database_url)
+    yield made
+    made.close()
 
 
 def tables_of(url):
@@ -13,10 +32,55 @@ def tables_of(url):
     return names
 
 
+def work_row(work_id, **more):
+    moments = dict.fromkeys(("enqueued_at", "created_at"), MOMENT)
+    fixed = {"progress": 1.0, "attempt": 1, "cancel_requested": False, "request": {"seed": 3}, "result": {"n": [1, 2]}}
+    return {"id": work_id, "state": "succeeded"} | moments | fixed | more
+
+
+def fill_first_revision(database):
+    """Two datasets, a distance and a job with a file, as revision 0001 stores them."""
+    with database.engine.begin() as connection:
+        tables = MetaData()
+        tables.reflect(connection)
+        native = database.engine.dialect.name == "postgresql"
+
+        def add(table, row):
+            row = {
+                name: value if native or not isinstance(value, uuid.UUID) else value.hex for name, value in row.items()
+            }
+            row = {
+                name: value if native or value != MOMENT else MOMENT.replace(tzinfo=None) for name, value in row.items()
+            }
+            connection.execute(tables.tables[table].insert().values(row))
+
+        add("datasets", work_row(NEAR, name="near", digest="0" * 64))
+        add("datasets", work_row(FAR, name="far", digest="1" * 64))
+        add("distances", work_row(PAIR, source_id=FAR, target_id=NEAR))
+        add("jobs", work_row(JOB, strategy="mixed", alpha=0.5, target_id=NEAR, source_id=None))
+        add(
+            "artifacts",
+            {"job_id": JOB, "name": "a.csv", "key": "jobs/a", "size": 7, "sha256": "2" * 64, "media_type": "text/csv"},
+        )
+
+
+def distances_of(database):
+    with database.engine.connect() as connection:
+        tables = MetaData()
+        tables.reflect(connection)
+        return connection.execute(select(tables.tables["distances"])).mappings().all()
+
+
+def spoil_a_state(database):
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE distances SET state = 'asleep'")
+
+
 def test_upgrading_makes_exactly_the_records(empty_database_url):
     migrate(empty_database_url)
     command.check(migration_config(empty_database_url))
-    assert tables_of(empty_database_url) == {"datasets", "distances", "jobs", "artifacts"}
+    made = {"datasets", "distances", "distance_datasets", "distance_artifacts", "jobs", "artifacts"}
+    assert tables_of(empty_database_url) == made
 
 
 def test_downgrading_leaves_nothing_and_upgrading_again_works(empty_database_url):
@@ -31,3 +95,42 @@ def test_migrating_twice_changes_nothing(empty_database_url):
     migrate(empty_database_url)
     migrate(empty_database_url)
     assert "jobs" in tables_of(empty_database_url)
+
+
+def test_an_older_distance_keeps_its_datasets_and_a_job_its_files(empty_database_url, opened):
+    migrate(empty_database_url, "0001")
+    fill_first_revision(opened)
+    migrate(empty_database_url)
+    with opened.reading() as session:
+        record = get_work(session, DistanceRecord, PAIR)
+        assert record.kind == "pair"
+        assert [dataset.name for dataset in record.datasets] == ["far", "near"]
+        assert (record.result, record.request, record.created_at) == ({"n": [1, 2]}, {"seed": 3}, MOMENT)
+        assert record.artifacts == []
+        assert [artifact.key for artifact in get_work(session, JobRecord, JOB).artifacts] == ["jobs/a"]
+    with pytest.raises(IntegrityError):
+        spoil_a_state(opened)
+
+
+def test_downgrading_keeps_pairs_and_drops_what_has_no_place(empty_database_url, opened):
+    migrate(empty_database_url, "0001")
+    fill_first_revision(opened)
+    before = distances_of(opened)
+    migrate(empty_database_url)
+    with opened.writing() as session:
+        datasets = [find_dataset(session, name) for name in ("near", "far")]
+        matrix = add_distance(session, kind="matrix", datasets=datasets, request={})
+        matrix.artifacts.append(
+            DistanceArtifactRecord(name="m.csv", key="distances/m", size=1, sha256="3" * 64, media_type="text/csv")
+        )
+        session.commit()
+    opened.close()
+    command.downgrade(migration_config(empty_database_url), "0001")
+    assert [dict(row) for row in distances_of(opened)] == [dict(row) for row in before]
+    with pytest.raises(IntegrityError):
+        spoil_a_state(opened)
+    migrate(empty_database_url)
+    command.check(migration_config(empty_database_url))
+    with opened.reading() as session:
+        (record,) = list_work(session, DistanceRecord, before=None, limit=5)
+        assert [dataset.name for dataset in record.datasets] == ["far", "near"]
