@@ -57,7 +57,10 @@ ENV OT3L_DATA_DIR=/var/lib/ot3l \
 WORKDIR /srv/ot3l
 
 FROM runtime AS worker
-ENV TORCH_HOME=/var/lib/ot3l/torch
+# What is compiled or downloaded on the way.
+ENV MPLCONFIGDIR=/var/lib/ot3l/matplotlib \
+    NUMBA_CACHE_DIR=/var/lib/ot3l/numba \
+    TORCH_HOME=/var/lib/ot3l/torch
 COPY --from=worker-packages /opt/venv /opt/venv
 COPY --from=source /srv/ot3l /srv/ot3l
 USER 10001:10001

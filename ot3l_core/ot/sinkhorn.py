@@ -94,7 +94,7 @@ def sweep(
         The new potentials, and the mass by which the rows had missed their marginal before.
 
     Source:
-        cuturi2013sinkhorn; thibault2021overrelaxed.
+        cuturi2013sinkhorn; lehmann2022overrelaxation.
     """
     f, g = potentials
     a, b = marginals
