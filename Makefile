@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow check format serve lock clean
+.PHONY: help setup demo test test-slow check format serve bench-ot lock clean
 
 # Threads that spin while they wait take the cores from everybody else.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -11,6 +11,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+BENCH_VENV := .venv-bench
+BENCH_INSTALLED := $(BENCH_VENV)/.installed
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c .locks/constraints.txt
 
 help: ## Print this list
@@ -26,6 +28,12 @@ $(INSTALLED): pyproject.toml .locks/uv.txt .locks/dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# The peers live apart from what we ship and test with; both environments share their files through uv's cache.
+$(BENCH_INSTALLED): $(INSTALLED) .locks/bench.txt
+	$(PYTHON) -m venv --without-pip $(BENCH_VENV)
+	$(BIN)/uv pip sync --quiet --python $(BENCH_VENV)/bin/python --require-hashes .locks/uv.txt .locks/dev.txt .locks/bench.txt
+	@touch $@
+
 demo: setup ## Run the whole path on real images: distances, four strategies, a checkpoint
 	$(BIN)/python docs/examples/demo.py $(ARGS)
 
@@ -37,6 +45,9 @@ test: setup ## Run every test but the slow ones, with coverage
 
 test-slow: setup ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+bench-ot: $(BENCH_INSTALLED) ## Measure the transport engine against its peers (DATA=folder of real data, ARGS=--quick)
+	$(BENCH_VENV)/bin/python -m benchmarks.ot_engine $(if $(DATA),--data $(DATA)) $(ARGS)
 
 check: setup ## Lint, types and import contracts
 	$(BIN)/ruff check
@@ -51,6 +62,7 @@ format: setup ## Format and fix what can be fixed
 lock: $(BIN)/uv ## Resolve the dependencies again, within pyproject.toml and .locks/constraints.txt
 	echo uv | $(BIN)/uv pip compile - --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o .locks/uv.txt
 	$(LOCK) --all-extras --group dev -o .locks/dev.txt
+	$(subst pyproject.toml,--group bench,$(LOCK)) -c .locks/dev.txt -o .locks/bench.txt
 	$(LOCK) -c .locks/dev.txt -o .locks/api.txt
 	$(LOCK) -c .locks/dev.txt --extra worker -o .locks/worker.txt
 
@@ -59,4 +71,4 @@ $(BIN)/uv:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .locks/uv.txt
 
 clean: ## Remove the virtual environment, caches and the embedded service's data
-	rm -rf $(VENV) .ot3l .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(BENCH_VENV) .ot3l .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
