@@ -1,6 +1,7 @@
 """Proof of how far a transport cost can be from the optimum."""
 
 from dataclasses import dataclass
+from math import inf, isnan
 
 import torch
 from torch import Tensor
@@ -31,8 +32,10 @@ class Certificate:
     @property
     def gap_percent(self) -> float:
         """``100 (upper - lower) / upper``; costs below 1e-10 of the mean cost count as rounding."""
-        gap = max(0.0, self.upper - self.lower)
-        return 100 * gap / max(self.upper, _ROUNDING * self.scale) if gap else 0.0
+        gap = self.upper - self.lower
+        if isnan(gap):
+            return inf
+        return 100 * gap / max(self.upper, _ROUNDING * self.scale) if gap > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ot3l_core.errors import ShapeMismatchError
-from ot3l_core.ot.native import on_all_cores, runs_compiled
+from ot3l_core.ot.native import each_on_a_core, on_all_cores, runs_compiled
 
 _BLOCK_ELEMENTS = 1 << 22
+_CORE_ELEMENTS = 1 << 20
 _PAIR_ELEMENTS = 1 << 22
 
 _Pair = tuple[Tensor, Tensor]
@@ -51,18 +53,42 @@ def squared_distances(x: Tensor, y: Tensor, *, extra: GroupCost | None = None) -
     dtype = torch.promote_types(x.dtype, y.dtype)
     x, y = x.to(dtype), y.to(dtype)
     centre = (x.sum(0) + y.sum(0)) / (len(x) + len(y))
-    y = y - centre
-    y_norms = y.square().sum(1)
+    y_centred = y - centre
+    y_norms = y_centred.square().sum(1)
     cost = x.new_empty(len(x), len(y))
-    step = max(1, _BLOCK_ELEMENTS // max(1, len(y)))
-    finish = _finish_compiled if runs_compiled(cost) and dtype == torch.float32 else _finish
-    for start in range(0, len(x), step):
-        rows = slice(start, start + step)
+    compiled = runs_compiled(cost)
+    finish = _finish_compiled if compiled and dtype == torch.float32 else _finish
+
+    def compute(rows: slice) -> None:
         own = x[rows] - centre
-        torch.mm(own, y.T, out=cost[rows])
+        inner_products(own, y_centred, out=cost[rows])
         groups = extra and GroupCost(extra.row_groups[rows], extra.column_groups, extra.between.to(dtype))
-        finish(cost[rows], (own, y), (own.square().sum(1), y_norms), groups)
+        # Differences are taken before the centre is rounded off.
+        finish(cost[rows], (x[rows], y), (own.square().sum(1), y_norms), groups)
+
+    step = max(1, (_CORE_ELEMENTS if compiled else _BLOCK_ELEMENTS) // max(1, len(y)))
+    blocks = [slice(start, start + step) for start in range(0, len(x), step)]
+    if compiled:
+        each_on_a_core(compute, blocks)
+    else:
+        for rows in blocks:
+            compute(rows)
     return cost
+
+
+def inner_products(x: Tensor, y: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """``x y^T``, by NumPy's BLAS on a CPU: torch's leaves a third of some makers' cores idle.
+
+    Args:
+        x: Shape ``(N, D)``.
+        y: Shape ``(M, D)``, of the same dtype.
+        out: Written, shape ``(N, M)``, contiguous.
+    """
+    out = x.new_empty(len(x), len(y)) if out is None else out
+    if x.device.type == "cpu":
+        np.matmul(x.numpy(), y.numpy().T, out=out.numpy())
+        return out
+    return torch.mm(x, y.T, out=out)
 
 
 def _finish(products: Tensor, points: _Pair, squared: _Pair, extra: GroupCost | None) -> None:

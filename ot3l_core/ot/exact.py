@@ -86,18 +86,21 @@ def _simplex(cost: Tensor, masses: Marginals, start: Potentials) -> tuple[Tensor
     import ot  # noqa: PLC0415 - optional at import time
 
     a, b = masses
+    # POT's tolerance is absolute.
+    unit = float(cost.mean()) or 1.0
+    warm = ((start[0] / unit).numpy(), (start[1] / unit).numpy()) if start[0].any() else None
     with warnings.catch_warnings():
         # An unfinished simplex shows in the certificate.
         warnings.simplefilter("ignore", UserWarning)
         plan, log = ot.emd(
             a.numpy(),
             (b * (a.sum() / b.sum())).numpy(),
-            cost.numpy(),
+            (cost / unit).numpy(),
             numItermax=_MAX_PIVOTS,
             log=True,
-            potentials_init=(start[0].numpy(), start[1].numpy()) if start[0].any() else None,
+            potentials_init=warm,
         )
-    return torch.from_numpy(plan), torch.from_numpy(log["v"])
+    return torch.from_numpy(plan), unit * torch.from_numpy(log["v"])
 
 
 def _assign(cost: Tensor, start: Potentials) -> tuple[AssignedPlan, Tensor]:

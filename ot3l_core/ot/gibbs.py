@@ -20,8 +20,8 @@ from ot3l_core.ot.native import on_all_cores, runs_compiled
 if TYPE_CHECKING:
     from ot3l_core.ot.kernels.sinkhorn import Exponents
 
-# exp(-60) is nothing beside a row's largest entry; below exp(-87) float32 turns denormal, at a hundred times the cost.
-_LEAST_EXPONENT = -60.0
+# exp(-60) is nothing beside a row's largest entry. Beyond exp(-87) and exp(87) float32 turns denormal or infinite.
+_LEAST_EXPONENT, _MOST_EXPONENT = -60.0, 87.0
 _LOG2_E = 1 / log(2)
 _RESOLVED, _HELD = 2.0**14, 2.0**64
 
@@ -114,16 +114,17 @@ class Gibbs:
         return runs_compiled(self.cost) and self.cost.dtype == torch.float32 and self.cost.is_contiguous()
 
     def _entries(self, rows: slice) -> Tensor:
-        exponents = torch.add(self._column_exponents, self.cost[rows], alpha=-1 / self.reg)
-        return exponents.add_(self._row_exponents[rows, None]).clamp_(min=_LEAST_EXPONENT).exp_()
+        along, across = self._exponents
+        exponents = torch.add(across, self.cost[rows].to(across.dtype), alpha=-1 / self.reg).add_(along[rows, None])
+        return exponents.clamp_(_LEAST_EXPONENT, _MOST_EXPONENT).to(self.cost.dtype).exp_()
 
     @cached_property
-    def _row_exponents(self) -> Tensor:
-        return (self.potentials[0] / self.reg).to(self.cost.dtype)
-
-    @cached_property
-    def _column_exponents(self) -> Tensor:
-        return (self.potentials[1] / self.reg + self.marginals[1].log()).to(self.cost.dtype)
+    def _exponents(self) -> tuple[Tensor, Tensor]:
+        """Of rows and of columns to the base e, in a type that resolves their differences."""
+        rows = self.potentials[0] / self.reg
+        columns = self.potentials[1] / self.reg + self.marginals[1].log()
+        dtype = self.cost.dtype if _are_resolved(rows, columns, self.reg) else torch.float64
+        return rows.to(dtype), columns.to(dtype)
 
     def exponents(self) -> "Exponents":
         """What kernels read: the exponents of E to the base 2."""
@@ -133,8 +134,11 @@ class Gibbs:
         slope = _LOG2_E / self.reg
         rows = self.potentials[0] * slope + float(OFFSET)
         columns = self.potentials[1] * slope + self.marginals[1].log2()
-        # float32 where it resolves the exponents' differences to a thousandth, and can hold them.
-        largest = max(float(rows.abs().max()), float(columns.abs().max()))
-        exact: type[np.floating] = np.float32 if largest < _RESOLVED and slope < _HELD else np.float64
+        exact: type[np.floating] = np.float32 if _are_resolved(rows, columns, self.reg) else np.float64
         in_rows, in_columns = (part.numpy().astype(exact) for part in (rows, columns))
         return Exponents(self.cost.numpy(), in_rows, in_columns, cast("float", exact(slope)))
+
+
+def _are_resolved(rows: Tensor, columns: Tensor, reg: float) -> bool:
+    """Whether float32 knows these exponents to a thousandth, and can hold what a unit of cost adds to them."""
+    return max(float(rows.abs().max()), float(columns.abs().max())) < _RESOLVED and reg > 1 / _HELD

@@ -1,6 +1,6 @@
 """How far every source class is from every target class."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import isqrt
 
@@ -10,8 +10,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ot3l_core.data.samples import LabelledSamples
 from ot3l_core.names import LabelDistanceMethod
-from ot3l_core.ot.cost import squared_distances
+from ot3l_core.ot.cost import inner_products, squared_distances
 from ot3l_core.ot.gaussian import triangular_factor
+from ot3l_core.ot.native import each_on_a_core, runs_compiled
 from ot3l_core.ot.overlap import entropic_overlaps, exact_overlaps, gaussian_overlaps
 from ot3l_core.ot.sliced import sliced_directions, sorted_overlaps
 from ot3l_core.otd.classes import ClassClouds, class_clouds
@@ -135,9 +136,32 @@ def _overlaps(
     memory_budget: int,
     on_progress: OnProgress,
 ) -> Tensor:
+    """Solve all pairs, in blocks of classes of similar size, so that little is padded."""
     overlaps = x[0].new_zeros(len(x), len(y), dtype=torch.float64)
-    for rows, columns, products in _product_blocks(x, y, memory_budget, on_progress):
-        overlaps[rows[:, None], columns] = solve(products, counts[0][rows], counts[1][columns])
+    compiled = runs_compiled(overlaps)
+    side = isqrt(memory_budget // _BYTES_PER_PRODUCT // (torch.get_num_threads() if compiled else 1))
+    dtype = torch.promote_types(x[0].dtype, y[0].dtype)
+    columns_of = _bunches(y, side)
+    right_of = [_padded([y[k] for k in columns], dtype) for columns in columns_of]
+
+    def compute(block: tuple[list[int], list[int], Tensor]) -> None:
+        rows, columns, right = block
+        left = _padded([x[k] for k in rows], dtype)
+        products = inner_products(left.flatten(0, 1), right.flatten(0, 1)).view(*left.shape[:2], *right.shape[:2])
+        chosen = torch.tensor(rows), torch.tensor(columns)
+        overlaps[chosen[0][:, None], chosen[1]] = solve(products, counts[0][chosen[0]], counts[1][chosen[1]])
+
+    blocks = [
+        (rows, columns, right)
+        for rows in _bunches(x, side)
+        for columns, right in zip(columns_of, right_of, strict=True)
+    ]
+    if compiled:
+        each_on_a_core(compute, blocks, on_progress)
+    else:
+        for done, block in enumerate(blocks, 1):
+            compute(block)
+            on_progress(done / len(blocks))
     return overlaps
 
 
@@ -191,30 +215,6 @@ def _sorted_projections(classes: ClassClouds, directions: Tensor) -> list[tuple[
         projected = torch.stack([classes.cloud(k) @ directions for k in members.tolist()])
         groups.append((members, projected.sort(1).values))
     return groups
-
-
-def _product_blocks(
-    x: Sequence[Tensor], y: Sequence[Tensor], memory_budget: int, on_progress: OnProgress
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """The products of all points of some source classes with all points of some target classes.
-
-    Classes of similar size go together, so that little is padded.
-
-    Yields:
-        Source classes ``(K',)``, target classes ``(L',)`` and their products, padded by zeros, ``(K', n, L', m)``.
-    """
-    side = isqrt(memory_budget // _BYTES_PER_PRODUCT)
-    dtype = torch.promote_types(x[0].dtype, y[0].dtype)
-    column_bunches = _bunches(y, side)
-    padded = [_padded([y[k] for k in columns], dtype) for columns in column_bunches]
-    n_done = 0
-    for rows in _bunches(x, side):
-        left = _padded([x[k] for k in rows], dtype)
-        for columns, right in zip(column_bunches, padded, strict=True):
-            products = left.flatten(0, 1) @ right.flatten(0, 1).T
-            yield torch.tensor(rows), torch.tensor(columns), products.view(*left.shape[:2], *right.shape[:2])
-            n_done += len(rows) * len(columns)
-            on_progress(n_done / (len(x) * len(y)))
 
 
 def _padded(clouds: Sequence[Tensor], dtype: torch.dtype) -> Tensor:

@@ -1,6 +1,10 @@
 """How kernels are compiled."""
 
 from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from os import environ
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
 import numba
@@ -12,6 +16,7 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Integers: TypeAlias = npt.NDArray[np.int64]
 
 AnyKernel = TypeVar("AnyKernel", bound=Callable[..., Any])
+_config = cast("Any", numba.config)
 _njit = cast("Callable[..., Callable[[Any], Any]]", numba.njit)
 # Sums may be regrouped and products contracted, which vector registers need. Infinities keep their meaning.
 _REGROUPED = {"contract", "nsz", "arcp", "reassoc", "nnan"}
@@ -22,16 +27,26 @@ def kernel(function: AnyKernel) -> AnyKernel:
 
     The machine code is kept beside the source or in the user's cache, and compiled anew where neither can be written.
     """
-    try:
-        compiled = _njit(cache=True, nogil=True, fastmath=_REGROUPED, error_model="numpy")(function)
-    except RuntimeError:
-        compiled = _njit(nogil=True, fastmath=_REGROUPED, error_model="numpy")(function)
-    return cast("AnyKernel", compiled)
+    given, options = _config.CACHE_DIR, {"nogil": True, "fastmath": _REGROUPED, "error_model": "numpy"}
+    for folder in _cache_folders(given):
+        _config.CACHE_DIR = str(folder)
+        try:
+            return cast("AnyKernel", _njit(cache=True, **options)(function))
+        except RuntimeError:
+            continue
+        finally:
+            _config.CACHE_DIR = given
+    return cast("AnyKernel", _njit(**options)(function))
 
 
-def exactly(function: AnyKernel) -> AnyKernel:
-    """Compile a function that rounds as it is written, and so alike wherever it is called."""
-    return cast("AnyKernel", _njit(nogil=True, error_model="numpy")(function))
+@cache
+def _cache_folders(given: str) -> tuple[Path, ...]:
+    """Where machine code may be kept, under a name made of all kernels: they are compiled into each other."""
+    here = Path(__file__).parent
+    digest = sha256(b"".join(source.read_bytes() for source in sorted(here.glob("*.py")))).hexdigest()[:16]
+    user = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ot3l"
+    parents = [Path(given)] if given else [here / "__pycache__", user]
+    return tuple(parent / f"kernels-{digest}" for parent in parents)
 
 
 def inlined(function: AnyKernel) -> AnyKernel:

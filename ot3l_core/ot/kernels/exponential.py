@@ -12,7 +12,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.polynomial import Chebyshev, Polynomial
 
-from ot3l_core.ot.kernels.compiled import exactly, inlined
+from ot3l_core.ot.kernels.compiled import inlined
 
 OFFSET = np.float32(127.5)
 # 2^-86 is nothing beside a row's largest entry; below 2^-126 numbers turn denormal, at a hundred times the cost.
@@ -41,10 +41,19 @@ def _as_float(_typing: object, bits: object) -> Any:  # noqa: ANN401, ARG001
 _from_bits = cast("Callable[[np.int32], np.float32]", intrinsic(_as_float))
 
 
-@exactly
-def exponent(row: float, column: float, steepness: float, cost: float) -> float:
-    """``row + column - steepness cost``, rounded alike in every kernel, so that all mean the same plan."""
-    return (row + column) - steepness * cost
+def _exponent(_typing: object, row: Any, column: Any, steepness: Any, cost: Any) -> Any:  # noqa: ANN401
+    def emit(_context: object, builder: Any, _signature: object, values: Any) -> Any:  # noqa: ANN401
+        along, across, steep, own = values
+        if own.type != steep.type:
+            own = builder.fpext(own, steep.type)
+        return builder.fma(builder.fneg(steep), own, builder.fadd(along, across))
+
+    return row(row, column, steepness, cost), emit
+
+
+exponent = cast("Callable[[float, float, float, float], float]", intrinsic(_exponent))
+"""``row + column - steepness cost``, in the type of the first three: rounded alike in every kernel, so that all mean
+the same plan."""
 
 
 @inlined
