@@ -83,17 +83,16 @@ def nuclear_norms(products: Doubles | Floats, shape: tuple[int, int], norms: Dou
 
 @kernel
 def _gather(products: Doubles | Floats, shape: tuple[int, int], first: int, stop: int, entries: Doubles) -> None:
-    """Lay eight blocks side by side, higher than wide; zeros where there are fewer."""
+    """Lay eight blocks side by side, higher than wide; where there are fewer, the last fills up."""
     n, m = shape
     in_row, in_column = (m, 1) if n >= m else (1, n)
     n_across = products.shape[1] // m
-    for lane in range(WIDTH):
-        block = first + lane
-        top, start = (block // n_across) * n, (block % n_across) * m
-        for i in range(n):
-            for j in range(m):
-                entry = products[top + i, start + j] if block < stop else 0.0
-                entries[(i * in_row + j * in_column) * WIDTH + lane] = entry
+    for i in range(n):
+        for j in range(m):
+            at = (i * in_row + j * in_column) * WIDTH
+            for lane in range(WIDTH):
+                block = min(first + lane, stop - 1)
+                entries[at + lane] = products[(block // n_across) * n + i, (block % n_across) * m + j]
 
 
 @inlined
