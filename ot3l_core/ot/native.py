@@ -46,7 +46,7 @@ def on_all_cores(work: Callable[[int, int], None], n_items: int, *, multiple: in
         return
     step = max(1, -(-n_items // (n_threads * _PIECES_PER_THREAD * multiple))) * multiple
     pieces = [(start, min(start + step, n_items)) for start in range(0, n_items, step)]
-    each_on_a_core(lambda piece: work(*piece), pieces)
+    _spread(lambda piece: work(*piece), pieces, n_threads, ignore_progress)
 
 
 def each_on_a_core(
@@ -68,7 +68,12 @@ def each_on_a_core(
             work(item)
             on_progress(done / len(items))
         return
-    with _products_on_one_core(), ThreadPoolExecutor(n_threads, initializer=_enter) as pool:
+    with _products_on_one_core():
+        _spread(work, items, n_threads, on_progress)
+
+
+def _spread(work: Callable[[Item], None], items: Sequence[Item], n_threads: int, on_progress: OnProgress) -> None:
+    with ThreadPoolExecutor(n_threads, initializer=_enter) as pool:
         running = [pool.submit(work, item) for item in items]
         try:
             for done, finished in enumerate(as_completed(running), 1):

@@ -18,8 +18,8 @@ _FIRST_REG, _LEAST_REG = 0.1, 1e-6
 _RUSH, _PATIENT = 0.65, 0.5
 _RUSH_RELAXATION, _MAX_RELAXATION = 1.5, 1.9
 # The gap of a settled plan is one to two times its strength.
-_REG_PER_TOLERANCE = 0.25
-_FIRST_SWEEPS, _SOME_SWEEPS, _MAX_SWEEPS, _RATE_SWEEPS = 4, 16, 200, 5
+_REG_PER_TOLERANCE = 0.12
+_FIRST_SWEEPS, _SOME_SWEEPS, _MAX_SWEEPS, _RATE_SWEEPS = 8, 16, 200, 5
 # Of the gap, the share that mass astray may cause before a lower strength is worth more than a sweep.
 _ASTRAY_SHARE = 0.3
 # Of the strength, the mass that may be astray when a lower one begins.
@@ -35,7 +35,7 @@ def sinkhorn_transport(
 ) -> Transport:
     """Solve the transport problem until the certified gap is at most ``tolerance``.
 
-    The entropic strength (relative to the mean cost) starts at 0.1 and falls at every sweep, to a quarter of the
+    The entropic strength (relative to the mean cost) starts at 0.1 and falls at every sweep, to an eighth of the
     tolerance; there the potentials prove a lower bound and the rounded plan an upper bound. Where mass has far to go
     between clusters, potentials cannot follow: then the strength falls by levels, and waits at each until the plan has
     settled. Where nothing has to move, as between equal clouds, the bounds are met without a sweep.

@@ -41,12 +41,14 @@ def kernel(function: AnyKernel) -> AnyKernel:
 
 @cache
 def _cache_folders(given: str) -> tuple[Path, ...]:
-    """Where machine code may be kept, under a name made of all kernels: they are compiled into each other."""
+    """Where machine code may be kept, under a name made of all that is compiled into it."""
     here = Path(__file__).parent
-    digest = sha256(b"".join(source.read_bytes() for source in sorted(here.glob("*.py")))).hexdigest()[:16]
-    user = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ot3l"
-    parents = [Path(given)] if given else [here / "__pycache__", user]
-    return tuple(parent / f"kernels-{digest}" for parent in parents)
+    sources = sorted(here.parent.rglob("*.py"))
+    digest = sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    home = environ.get("HOME")
+    users = environ.get("XDG_CACHE_HOME") or (home and f"{home}/.cache")
+    parents = [given] if given else [here / "__pycache__", *([f"{users}/ot3l"] if users else [])]
+    return tuple(Path(parent) / f"kernels-{digest}" for parent in parents)
 
 
 def inlined(function: AnyKernel) -> AnyKernel:
