@@ -47,8 +47,9 @@ def _cache_folders(given: str) -> tuple[Path, ...]:
     digest = sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
     home = environ.get("HOME")
     users = environ.get("XDG_CACHE_HOME") or (home and f"{home}/.cache")
-    parents = [given] if given else [here / "__pycache__", *([f"{users}/ot3l"] if users else [])]
-    return tuple(Path(parent) / f"kernels-{digest}" for parent in parents)
+    ours = [here / "__pycache__", *([Path(users) / "ot3l"] if users else [])]
+    parents = [Path(given)] if given else ours
+    return tuple(parent / f"kernels-{digest}" for parent in parents)
 
 
 def inlined(function: AnyKernel) -> AnyKernel:
