@@ -9,7 +9,7 @@ from torch import Tensor
 from ot3l_core.ot.blocks import row_blocks
 from ot3l_core.ot.gibbs import Gibbs
 from ot3l_core.ot.marginals import Marginals
-from ot3l_core.ot.native import on_all_cores, runs_compiled
+from ot3l_core.ot.native import on_all_cores, reads_compiled
 
 _ROUNDING = 1e-10
 _SUM_ROUNDING = 16
@@ -112,7 +112,7 @@ def dual_bound(cost: Tensor, g: Tensor, marginals: Marginals) -> tuple[tuple[Ten
     """
     a, b = marginals
     f = torch.empty_like(a)
-    if runs_compiled(cost) and cost.dtype == torch.float32 and cost.is_contiguous():
+    if reads_compiled(cost):
         from ot3l_core.ot.kernels import sinkhorn  # noqa: PLC0415 - Numba is optional
 
         parts = f.new_empty(-(-len(f) // sinkhorn.GROUP), len(b))

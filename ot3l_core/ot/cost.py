@@ -68,11 +68,7 @@ def squared_distances(x: Tensor, y: Tensor, *, extra: GroupCost | None = None) -
 
     step = max(1, (_CORE_ELEMENTS if compiled else _BLOCK_ELEMENTS) // max(1, len(y)))
     blocks = [slice(start, start + step) for start in range(0, len(x), step)]
-    if compiled:
-        each_on_a_core(compute, blocks)
-    else:
-        for rows in blocks:
-            compute(rows)
+    each_on_a_core(compute, blocks, cost)
     return cost
 
 

@@ -32,6 +32,11 @@ def runs_compiled(data: Tensor) -> bool:
     return data.device.type == "cpu" and _has_numba()
 
 
+def reads_compiled(cost: Tensor) -> bool:
+    """Whether kernels can pass over this cost."""
+    return runs_compiled(cost) and cost.dtype == torch.float32 and cost.is_contiguous()
+
+
 def on_all_cores(work: Callable[[int, int], None], n_items: int, *, multiple: int = 1) -> None:
     """Call ``work(start, stop)`` for pieces of ``range(n_items)`` on as many threads as torch uses.
 
@@ -50,9 +55,11 @@ def on_all_cores(work: Callable[[int, int], None], n_items: int, *, multiple: in
 
 
 def each_on_a_core(
-    work: Callable[[Item], None], items: Sequence[Item], on_progress: OnProgress = ignore_progress
+    work: Callable[[Item], None], items: Sequence[Item], data: Tensor, on_progress: OnProgress = ignore_progress
 ) -> None:
     """Call ``work`` for every item, as many side by side as torch uses threads, each on one core.
+
+    Where kernels cannot work on ``data``, items come one after the other and spread by themselves.
 
     What ``work`` calls in turn, matrix products of NumPy included, stays on that core: threads that wait for each other
     at every product lose more than they gain where cores are shared.
@@ -60,9 +67,10 @@ def each_on_a_core(
     Args:
         work: Lets go of the interpreter's lock, and writes to places of its own.
         items: What there is to do.
+        data: What is worked on.
         on_progress: Called after every item; where it raises, items that were not begun are left.
     """
-    n_threads = min(_free_threads(), len(items))
+    n_threads = min(_free_threads(), len(items)) if runs_compiled(data) else 1
     if n_threads <= 1:
         for done, item in enumerate(items, 1):
             work(item)

@@ -138,8 +138,7 @@ def _overlaps(
 ) -> Tensor:
     """Solve all pairs, in blocks of classes of similar size, so that little is padded."""
     overlaps = x[0].new_zeros(len(x), len(y), dtype=torch.float64)
-    compiled = runs_compiled(overlaps)
-    side = isqrt(memory_budget // _BYTES_PER_PRODUCT // (torch.get_num_threads() if compiled else 1))
+    side = isqrt(memory_budget // _BYTES_PER_PRODUCT // (torch.get_num_threads() if runs_compiled(overlaps) else 1))
     dtype = torch.promote_types(x[0].dtype, y[0].dtype)
     columns_of = _bunches(y, side)
     right_of = [_padded([y[k] for k in columns], dtype) for columns in columns_of]
@@ -156,12 +155,7 @@ def _overlaps(
         for rows in _bunches(x, side)
         for columns, right in zip(columns_of, right_of, strict=True)
     ]
-    if compiled:
-        each_on_a_core(compute, blocks, on_progress)
-    else:
-        for done, block in enumerate(blocks, 1):
-            compute(block)
-            on_progress(done / len(blocks))
+    each_on_a_core(compute, blocks, overlaps, on_progress)
     return overlaps
 
 
