@@ -76,7 +76,7 @@ def prepare(picture: Image.Image, how: dict) -> Tensor:
 
 @torch.no_grad()
 def classify(network: nn.Module, pictures: list[Image.Image], how: dict, batch_size: int = 64) -> Tensor:
-    """Probabilities of each class, shape (n, L)."""
+    """Probabilities of each class, shape (n, L); what calibrates them is part of the weights."""
     found = []
     for start in range(0, len(pictures), batch_size):
         batch = torch.stack([prepare(picture, how) for picture in pictures[start : start + batch_size]])

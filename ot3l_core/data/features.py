@@ -3,26 +3,28 @@
 import hashlib
 import os
 import uuid
-from collections import deque
-from collections.abc import Generator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Protocol
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from ot3l_core.data.ahead import compute_ahead
 from ot3l_core.data.images import ImageSplit
 from ot3l_core.errors import ShapeMismatchError
 from ot3l_core.names import Precision
 from ot3l_core.progress import OnProgress, ignore_progress
 
-_THREADS = min(8, os.cpu_count() or 1)
-_BATCHES_AHEAD = _THREADS + 2
+BATCH_SIZE = 32
+"""Pictures a forward pass: more of them no longer fit a core's cache, fewer leave it to wait for Python."""
+
+_MOST_THREADS = 16
+# While one batch is computed on a device, the next one travels there.
+_FORWARD_PASSES_ON_A_DEVICE = 2
 _CACHE_VERSION = "ot3l-features-1"
 
 
@@ -49,7 +51,7 @@ class Embedder(Protocol):
         ...
 
     def embed(self, batch: Tensor) -> Tensor:
-        """Features of a batch ``(b, 3, h, w)`` on the device of the weights, shape ``(b, D)``."""
+        """Features of a batch ``(b, 3, h, w)``, shape ``(b, D)``; called from several threads."""
         ...
 
 
@@ -59,13 +61,14 @@ def embed(
     *,
     device: torch.device,
     precision: Precision,
-    batch_size: int = 64,
+    batch_size: int = BATCH_SIZE,
     on_progress: OnProgress = ignore_progress,
 ) -> Tensor:
     """Features of every picture of a split.
 
-    Pictures are decoded by several threads while the device works. Batches are formed by position alone, so that the
-    result does not depend on which thread was faster.
+    Each batch is decoded and embedded by one thread, and as many threads work as torch may use cores: cores that share
+    out every layer of one batch would wait for each other after each. Batches are formed by position alone, so that the
+    result does not depend on which thread was faster, and no more of them are in memory than there are threads.
 
     Args:
         split: n pictures.
@@ -83,46 +86,46 @@ def embed(
         ShapeMismatchError: If the embedder breaks its promise on shapes.
     """
     features = torch.empty((len(split), embedder.feature_dim))
-    autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision is Precision.BFLOAT16)
-    done = 0
-    with torch.inference_mode(), autocast, closing(_batches(split, embedder, batch_size)) as batches:
-        for batch in batches:
+    is_bfloat16 = precision is Precision.BFLOAT16
+    n_threads = _n_threads(device)
+    passes = BoundedSemaphore(n_threads if device.type == "cpu" else min(n_threads, _FORWARD_PASSES_ON_A_DEVICE))
+
+    def embed_batch(positions: range) -> Tensor:
+        batch = _prepare(split, embedder, positions)
+        with passes, torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=is_bfloat16):
             found = embedder.embed(batch.to(device, memory_format=torch.channels_last))
-            if found.shape != (len(batch), embedder.feature_dim):
+            return found.to("cpu", torch.float32)
+
+    batches = (range(start, min(start + batch_size, len(split))) for start in range(0, len(split), batch_size))
+    done = 0
+    cores_each = max(1, torch.get_num_threads() // n_threads)
+    with closing(compute_ahead(embed_batch, batches, threads=n_threads, cores_each=cores_each)) as embedded:
+        for found in embedded:
+            expected = (min(batch_size, len(split) - done), embedder.feature_dim)
+            if found.shape != expected:
                 raise ShapeMismatchError(
-                    f"the embedder promised features of shape {(len(batch), embedder.feature_dim)}: "
-                    f"got {tuple(found.shape)}"
+                    f"the embedder promised features of shape {expected}: got {tuple(found.shape)}"
                 )
-            features[done : done + len(batch)] = found.to("cpu", torch.float32)
-            done += len(batch)
+            features[done : done + len(found)] = found
+            done += len(found)
             on_progress(done / len(split))
     return features
 
 
-def _batches(split: ImageSplit, embedder: Embedder, batch_size: int) -> Generator[Tensor, None, None]:
-    """Batches in order, a bounded number of them prepared ahead."""
+def _n_threads(device: torch.device) -> int:
+    """As many as torch may use cores; to feed a device, as many as there are."""
+    cores = torch.get_num_threads() if device.type == "cpu" else os.cpu_count() or 1
+    return min(cores, _MOST_THREADS)
 
-    def prepare(start: int) -> Tensor:
-        stop = min(start + batch_size, len(split))
-        return torch.stack([embedder.preprocess(split.images.picture(index)) for index in range(start, stop)])
 
-    waiting: deque[Future[Tensor]] = deque()
-    starts = iter(range(0, len(split), batch_size))
-    own_parallelism = torch.get_num_threads()
-    try:
-        # One core for each: teams of threads on the same cores wait for each other, here up to forty times longer.
-        with ThreadPoolExecutor(_THREADS, "decode", torch.set_num_threads, (1,)) as threads:
-            try:
-                waiting.extend(threads.submit(prepare, start) for start in islice(starts, _BATCHES_AHEAD))
-                while waiting:
-                    yield waiting.popleft().result()
-                    waiting.extend(threads.submit(prepare, start) for start in islice(starts, 1))
-            finally:
-                for batch in waiting:
-                    batch.cancel()
-    finally:
-        # What one thread sets for itself is also what later threads start with.
-        torch.set_num_threads(own_parallelism)
+def _prepare(split: ImageSplit, embedder: Embedder, positions: range) -> Tensor:
+    pictures = (embedder.preprocess(split.images.picture(position)) for position in positions)
+    first = next(pictures)
+    batch = torch.empty((len(positions), *first.shape), memory_format=torch.channels_last)
+    batch[0] = first
+    for slot, prepared in zip(batch[1:], pictures, strict=True):
+        slot.copy_(prepared)
+    return batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +177,7 @@ def cached_features(
     cache: FeatureCache,
     device: torch.device,
     precision: Precision,
-    batch_size: int = 64,
+    batch_size: int = BATCH_SIZE,
     on_progress: OnProgress = ignore_progress,
 ) -> Tensor:
     """``embed``, unless the same pictures went through the same embedder before.

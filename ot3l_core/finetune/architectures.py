@@ -87,6 +87,16 @@ def find_cut(network: nn.Module) -> tuple[str, int]:
     return name, dense[-2:][0] if dense else len(last)
 
 
+def find_output(network: nn.Module) -> tuple[str, int]:
+    """The name of the layer that gives an uncut network's logits, and how many they are."""
+    widths = {
+        name: layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
+        for name, layer in network.named_modules()
+        if isinstance(layer, (nn.Linear, nn.Conv2d))
+    }
+    return list(widths.items())[-1]
+
+
 def _build_torchvision(architecture: Architecture) -> nn.Module:
     from torchvision.models import get_model  # noqa: PLC0415 - takes a second to import
 

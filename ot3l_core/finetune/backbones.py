@@ -9,12 +9,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ot3l_core.catalogue import find_backbone
-from ot3l_core.errors import InvalidSettingError
-from ot3l_core.finetune.architectures import Architecture, build_network, cut_network
+from ot3l_core.catalogue import BackboneEntry, find_backbone
+from ot3l_core.errors import InvalidSettingError, WeightsUnavailableError
+from ot3l_core.finetune.architectures import Architecture, build_network, cut_network, find_output
+from ot3l_core.finetune.described import DescribedTensors, is_described, read_described
+from ot3l_core.finetune.heads import Head, HeadLayout
 from ot3l_core.finetune.preprocessing import Preprocessing, prepare
-from ot3l_core.finetune.published import describe
-from ot3l_core.finetune.weights import digest_of, load_weights, read_weights
+from ot3l_core.finetune.published import Published, describe
+from ot3l_core.finetune.weights import copy_weights, digest_of, load_weights, read_weights, strip_prefix
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,13 +91,16 @@ class Backbone:
 def load_backbone(
     name: str, *, input_size: int | None = None, crop_fraction: float | None = None, weights: Path | None = None
 ) -> Backbone:
-    """Build a backbone of the catalogue with its pretrained weights.
+    """Build a backbone of the catalogue, with its pretrained weights or with a user's own.
 
     Args:
         name: Its name in the catalogue.
-        input_size: Side of its input in pixels; the published one unless given. Smaller is faster.
-        crop_fraction: Share of the resized short side that the centre crop keeps; the published one unless given.
-        weights: A state dict of the whole network to use in place of the published weights.
+        input_size: Side of its input in pixels; the published one unless given, or that of the checkpoint. Smaller is
+            faster.
+        crop_fraction: Share of the resized short side that the centre crop keeps; likewise.
+        weights: What to use in place of the published weights: a state dict of the whole network, which may tell any
+            number of classes apart and may be wrapped as ``read_weights`` and ``strip_prefix`` have it; or a checkpoint
+            of ours, whose head becomes the backbone's dense layers.
 
     Returns:
         The backbone, in evaluation mode, on the CPU.
@@ -104,35 +109,82 @@ def load_backbone(
         UnknownBackboneError: If the catalogue has no such name.
         InvalidSettingError: If the network cannot take this input size, or a setting is outside its domain.
         WeightsUnavailableError: If the weights are neither here nor to be downloaded, or do not fit.
+        CheckpointError: If the weights are a checkpoint of ours that is damaged or altered.
     """
     entry = find_backbone(name)
-    published = describe(entry, input_size=input_size, crop_fraction=crop_fraction)
-    path = published.find_weights() if weights is None else weights
-    state = read_weights(path)
-    network = build_network(published.architecture)
-    load_weights(network, state, file_name=path.name)
-    digest = digest_of(
-        json.dumps([name, asdict(published.preprocessing)], sort_keys=True, separators=(",", ":")), network.state_dict()
-    )
-    architecture = published.cut(network)
-    network, dense = cut_network(network.to(memory_format=torch.channels_last), architecture)
-    backbone = Backbone(
-        name=name,
-        digest=digest,
-        feature_dim=entry.feature_dim,
-        n_source_outputs=_n_outputs(dense) or entry.feature_dim,
-        preprocessing=published.preprocessing,
-        architecture=architecture,
-        network=network,
-        dense=dense,
-    )
-    if input_size not in {None, entry.input_size}:
+    if weights is not None and is_described(weights):
+        backbone = _continue(entry, read_described(weights), input_size, crop_fraction)
+    else:
+        backbone = _load(entry, describe(entry, input_size=input_size, crop_fraction=crop_fraction), weights)
+    if backbone.preprocessing.input_size != entry.input_size:
         _require_size(backbone, entry.input_size)
     return backbone
 
 
-def _n_outputs(dense: nn.Sequential) -> int:
-    return next((layer.out_features for layer in reversed(dense) if isinstance(layer, nn.Linear)), 0)
+def _load(entry: BackboneEntry, published: Published, weights: Path | None) -> Backbone:
+    path, field = (published.find_weights(), "backbone") if weights is None else (weights, "weights")
+    state = read_weights(path, field=field)
+    network = build_network(published.architecture)
+    state = strip_prefix(state, network)
+    output, n_outputs = find_output(network)
+    found = state.get(f"{output}.weight")
+    if found is not None and found.ndim and len(found) != n_outputs:
+        published = published.with_outputs(len(found))
+        network = build_network(published.architecture)
+    load_weights(network, state, file_name=path.name, field=field)
+    tensors = network.state_dict()
+    architecture = published.cut(network)
+    network, dense = cut_network(network, architecture)
+    return _assemble(entry, published.preprocessing, architecture, network, dense, tensors)
+
+
+def _continue(
+    entry: BackboneEntry, stored: DescribedTensors, input_size: int | None, crop_fraction: float | None
+) -> Backbone:
+    described = stored.description
+    if described["backbone"] != entry.name:
+        raise WeightsUnavailableError(
+            f"the weights are a checkpoint of the backbone {described['backbone']!r}: name that one, and not "
+            f"{entry.name!r}",
+            field="weights",
+        )
+    published = describe(
+        entry,
+        input_size=described["preprocessing"]["input_size"] if input_size is None else input_size,
+        crop_fraction=described["preprocessing"]["crop_fraction"] if crop_fraction is None else crop_fraction,
+    )
+    if n_outputs := described["architecture"]["arguments"].get("num_classes"):
+        published = published.with_outputs(n_outputs)
+    network = build_network(published.architecture)
+    architecture = published.cut(network)
+    network, _ = cut_network(network, architecture)
+    head = Head(HeadLayout(**described["head"])).eval().requires_grad_(requires_grad=False)
+    copy_weights(nn.ModuleDict({"backbone": network, "head": head}), stored.tensors)
+    dense = nn.Sequential(head.penultimate, head.activation, head.output)
+    return _assemble(entry, published.preprocessing, architecture, network, dense, stored.tensors)
+
+
+def _assemble(
+    entry: BackboneEntry,
+    preprocessing: Preprocessing,
+    architecture: Architecture,
+    network: nn.Module,
+    dense: nn.Sequential,
+    tensors: dict[str, Tensor],
+) -> Backbone:
+    identity = json.dumps([entry.name, asdict(preprocessing)], sort_keys=True, separators=(",", ":"))
+    widths = [(layer.in_features, layer.out_features) for layer in dense if isinstance(layer, nn.Linear)]
+    n_outputs = widths[-1][1] if widths else find_output(network)[1]
+    return Backbone(
+        name=entry.name,
+        digest=digest_of(identity, tensors),
+        feature_dim=widths[0][0] if widths else n_outputs,
+        n_source_outputs=n_outputs,
+        preprocessing=preprocessing,
+        architecture=architecture,
+        network=network.to(memory_format=torch.channels_last),
+        dense=dense,
+    )
 
 
 def _require_size(backbone: Backbone, native: int) -> None:

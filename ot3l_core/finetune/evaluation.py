@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Final
 
 import torch
@@ -11,6 +12,23 @@ from torch import Tensor
 from ot3l_core.errors import ShapeMismatchError, TooFewSamplesError
 
 _CALIBRATION_BINS: Final = 15
+# The least positive probability in single precision with all its digits: a certain error costs 87 and not infinity.
+_LEAST_PROBABILITY: Final = torch.finfo(torch.float32).tiny
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Test samples whose confidence lies in one of 15 intervals of equal width; JSON-able.
+
+    Attributes:
+        count: How many; none of them, and the other two are None.
+        confidence: Their mean confidence.
+        accuracy: Share of them that is right; equal to the confidence where probabilities mean what they say.
+    """
+
+    count: int
+    confidence: float | None
+    accuracy: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +41,10 @@ class Evaluation:
         macro_f1: Mean F1 over the classes that have test samples.
         per_class_recall: Share of each class that is found, L of them; None where a class has no test samples.
         confusion: ``confusion[true][predicted]``, counts, ``L x L``.
-        calibration_error: Expected gap between confidence and accuracy, 15 bins of equal width.
+        calibration_error: Expected gap between confidence and accuracy over the bins of ``reliability``.
+        log_loss: Mean negative log-likelihood of the labels, in nats.
+        brier_loss: Mean squared distance, in [0, 2], from the probabilities to the certain truth.
+        reliability: 15 bins, from the least confidence to the greatest.
     """
 
     n: int
@@ -32,6 +53,9 @@ class Evaluation:
     per_class_recall: tuple[float | None, ...]
     confusion: tuple[tuple[int, ...], ...]
     calibration_error: float
+    log_loss: float
+    brier_loss: float
+    reliability: tuple[ReliabilityBin, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +101,8 @@ def evaluate(probabilities: Tensor, labels: Tensor) -> Evaluation:
     present = true > 0
     f1 = 2 * hits / (true + found).clamp(min=1)
     recall = hits / true.clamp(min=1)
+    granted = probabilities.gather(1, labels[:, None]).squeeze(1)
+    reliability = _reliability(confidence, predicted == labels)
     return Evaluation(
         n=n,
         accuracy=int(confusion.diagonal().sum()) / n,
@@ -85,8 +111,26 @@ def evaluate(probabilities: Tensor, labels: Tensor) -> Evaluation:
             value if there else None for value, there in zip(recall.tolist(), present.tolist(), strict=True)
         ),
         confusion=tuple(map(tuple, confusion.tolist())),
-        calibration_error=_calibration_error(confidence, predicted == labels),
+        calibration_error=_calibration_error(reliability, n),
+        log_loss=float(-granted.clamp(min=_LEAST_PROBABILITY).log().mean()),
+        brier_loss=float((probabilities.square().sum(dim=1) - 2 * granted + 1).mean()),
+        reliability=reliability,
     )
+
+
+def accuracy_interval(accuracy: float, n: int) -> tuple[float, float]:
+    """Wilson's 95% score interval of a share that was counted on n test samples.
+
+    It holds for one network on samples drawn like these; what another seed would have given is in ``summarise``.
+
+    Args:
+        accuracy: The share that was right, in [0, 1].
+        n: Of how many samples.
+    """
+    z = NormalDist().inv_cdf(0.975)
+    centre = (accuracy + z**2 / (2 * n)) / (1 + z**2 / n)
+    half_width = z / (1 + z**2 / n) * math.sqrt(accuracy * (1 - accuracy) / n + (z / (2 * n)) ** 2)
+    return max(centre - half_width, 0.0), min(centre + half_width, 1.0)
 
 
 def summarise(values: Sequence[float]) -> Spread:
@@ -113,8 +157,26 @@ def summarise(values: Sequence[float]) -> Spread:
     return Spread(mean, std, float(stdtrit(n - 1, 0.975)) * std / math.sqrt(n))
 
 
-def _calibration_error(confidence: Tensor, correct: Tensor) -> float:
+def _reliability(confidence: Tensor, correct: Tensor) -> tuple[ReliabilityBin, ...]:
     bins = (confidence * _CALIBRATION_BINS).long().clamp(max=_CALIBRATION_BINS - 1)
-    gaps = torch.zeros(_CALIBRATION_BINS, dtype=torch.float64)
-    gaps.index_add_(0, bins, confidence - correct.double())
-    return float(gaps.abs().sum()) / len(confidence)
+    counts = torch.bincount(bins, minlength=_CALIBRATION_BINS)
+    confidences, hits = (
+        torch.zeros(_CALIBRATION_BINS, dtype=torch.float64).index_add_(0, bins, values.double())
+        for values in (confidence, correct)
+    )
+    rows = zip(counts.tolist(), confidences.tolist(), hits.tolist(), strict=True)
+    return tuple(
+        ReliabilityBin(count, total / count, right / count) if count else ReliabilityBin(0, None, None)
+        for count, total, right in rows
+    )
+
+
+def _calibration_error(reliability: Sequence[ReliabilityBin], n: int) -> float:
+    return (
+        math.fsum(
+            part.count * abs(part.confidence - part.accuracy)
+            for part in reliability
+            if part.confidence is not None and part.accuracy is not None
+        )
+        / n
+    )

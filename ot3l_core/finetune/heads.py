@@ -144,5 +144,14 @@ def unfold_scale(head: Head, scale: Scale) -> Head:
     return fold_scale(head, Scale(-scale.mean / scale.spread, 1 / scale.spread))
 
 
+@torch.no_grad()
+def fold_temperature(head: Head, temperature: float) -> Head:
+    """A head whose logits are those of ``head`` divided by a temperature, so that nothing after it need know of one."""
+    folded = deepcopy(head)
+    for tensor in (folded.output.weight, folded.output.bias):
+        tensor.copy_(tensor.double() / temperature)
+    return folded
+
+
 def _blank_dense(n_inputs: int, n_outputs: int) -> nn.Linear:
     return nn.Linear(n_inputs, n_outputs, device="meta").to_empty(device="cpu")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from torch import nn
 
@@ -33,6 +33,11 @@ class Published:
     architecture: Architecture
     preprocessing: Preprocessing
     find_weights: Callable[[], Path]
+
+    def with_outputs(self, n_outputs: int) -> Self:
+        """The same, but for networks that were trained to tell this many classes apart."""
+        arguments = self.architecture.arguments | {"num_classes": n_outputs}
+        return replace(self, architecture=replace(self.architecture, arguments=arguments))
 
     def cut(self, network: nn.Module) -> Architecture:
         """The architecture with its cut, looked for in the built network where it is not known."""

@@ -1,6 +1,7 @@
 """Files of pretrained weights: finding, fetching, reading and loading them."""
 
 import re
+from argparse import Namespace
 from collections import OrderedDict
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from ot3l_core.errors import WeightsUnavailableError
 
+_WRAPPERS: Final = ("state_dict", "model", "model_state_dict")
 _AUXILIARY: Final = ("aux1.", "aux2.", "AuxLogits.")
 # torchvision's DenseNet files keep names from before module names could hold no dots.
 _OLD_DENSENET_NAME: Final = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d\.)")
@@ -44,46 +46,85 @@ def fetch_weights(url: str) -> Path:
     return path
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path, *, field: str = "backbone") -> dict[str, Tensor]:
     """Read a state dict without running any code that the file may hold.
 
     Args:
-        path: A ``.safetensors`` file, or one that ``torch.save`` wrote.
+        path: A ``.safetensors`` file, or one that ``torch.save`` wrote: a state dict, or what training scripts keep
+            beside one, such as the number of epochs, if it is under ``state_dict``, ``model`` or ``model_state_dict``.
+        field: The setting to blame.
 
     Raises:
         WeightsUnavailableError: If the file is missing, damaged or holds anything but tensors.
     """
     try:
-        if path.suffix == ".safetensors":
-            from safetensors import SafetensorError  # noqa: PLC0415 - optional
-            from safetensors.torch import load_file  # noqa: PLC0415
-
-            try:
-                return load_file(path)
-            except SafetensorError as error:
-                raise UnpicklingError(error) from error
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        saved = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
     except FileNotFoundError as error:
-        raise WeightsUnavailableError(f"there is no weights file {path.name!r}", field="backbone") from error
-    except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+        raise WeightsUnavailableError(f"there is no weights file {path.name!r}", field=field) from error
+    except (OSError, RuntimeError, EOFError, ValueError, LookupError, UnpicklingError) as error:
         raise WeightsUnavailableError(
-            f"the weights file {path.name!r} is damaged or is no state dict of tensors: delete it and fetch it again",
-            field="backbone",
+            f"the weights file {path.name!r} is damaged, or holds more than tensors and plain values: fetch it again, "
+            "or save the state dict alone",
+            field=field,
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    state = _unwrap(saved)
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsUnavailableError(
-            f"the weights file {path.name!r} must hold one state dict of tensors", field="backbone"
+            f"the weights file {path.name!r} must hold one state dict of tensors", field=field
         )
     return state
 
 
-def load_weights(network: nn.Module, state: dict[str, Tensor], *, file_name: str) -> None:
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError  # noqa: PLC0415 - optional
+    from safetensors.torch import load_file  # noqa: PLC0415
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise UnpicklingError(error) from error
+
+
+def _read_pickle(path: Path) -> object:
+    # torchvision's own training script keeps its arguments, a plain record, beside the weights.
+    with torch.serialization.safe_globals([Namespace]):
+        saved: object = torch.load(path, map_location="cpu", weights_only=True)
+    return saved
+
+
+def _unwrap(saved: object) -> object:
+    if not isinstance(saved, dict):
+        return saved
+    return next((saved[name] for name in _WRAPPERS if isinstance(saved.get(name), dict)), saved)
+
+
+def strip_prefix(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Take away what wrappers such as ``DataParallel`` put before every name, and what they keep beside the network.
+
+    Args:
+        state: What ``read_weights`` gave.
+        network: A network of the architecture that the weights should be of.
+
+    Returns:
+        The weights below the one prefix under which all of the network's names are found; ``state`` itself where there
+        is no such prefix, or more than one.
+    """
+    own = list(network.state_dict())
+    candidates = {name.removesuffix(own[0]) for name in state if name.endswith(f".{own[0]}")}
+    prefixes = [prefix for prefix in candidates if all(prefix + name in state for name in own)]
+    if len(prefixes) != 1:
+        return state
+    return {name.removeprefix(prefixes[0]): state[name] for name in state if name.startswith(prefixes[0])}
+
+
+def load_weights(network: nn.Module, state: dict[str, Tensor], *, file_name: str, field: str = "backbone") -> None:
     """Put pretrained weights into a network; auxiliary classifiers, which only training uses, are left out.
 
     Args:
         network: A whole, uncut network.
         state: What ``read_weights`` gave.
         file_name: For the message.
+        field: The setting to blame.
 
     Raises:
         WeightsUnavailableError: If the weights are another network's.
@@ -102,7 +143,7 @@ def load_weights(network: nn.Module, state: dict[str, Tensor], *, file_name: str
         network.load_state_dict(versioned)
     except (RuntimeError, ValueError) as error:
         raise WeightsUnavailableError(
-            f"the weights in {file_name!r} are not those of this network: {_reason(error)}", field="backbone"
+            f"the weights in {file_name!r} are not those of this network: {_reason(error)}", field=field
         ) from error
 
 

@@ -20,7 +20,7 @@ def published_path(name):
     return Path(torch.hub.get_dir()) / "checkpoints" / file_name
 
 
-def random_network(name, seed=0):
+def random_network(name, seed=0, size=64):
     """An uncut network; its batch norms have the statistics of noise, or else its features would hardly vary."""
     torch.manual_seed(seed)
     network = build_network(describe(find_backbone(name)).architecture)
@@ -28,7 +28,7 @@ def random_network(name, seed=0):
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = 1.0
     with torch.no_grad():
-        network.train()(torch.randn(4, 3, 64, 64))
+        network.train()(torch.randn(4, 3, size, size))
     return network.eval()
 
 

@@ -1,13 +1,20 @@
 import pickle
+from argparse import Namespace
 
 import pytest
 import torch
+from efficientnet_lite_pytorch import EfficientNet
 from safetensors.torch import save_file
+from torchvision.models import get_model
 
-from ot3l_core.errors import InvalidSettingError, UnknownBackboneError, WeightsUnavailableError
+from ot3l_core.errors import CheckpointError, InvalidSettingError, UnknownBackboneError, WeightsUnavailableError
 from ot3l_core.finetune.backbones import load_backbone
+from ot3l_core.finetune.checkpoints import CheckpointMetadata, load_checkpoint, save_checkpoint
+from ot3l_core.finetune.heads import HeadLayout, build_head
 
 from .conftest import published_path
+
+METADATA = CheckpointMetadata(("cat", "dog", "fish"), "job-1", "ab" * 32, {})
 
 
 def old_densenet_names(state):
@@ -74,6 +81,104 @@ def test_weights_may_come_from_a_file_of_the_users(publish, tmp_path, name):
     torch.save(state, tmp_path / "mine.pt")
     digests = {load_backbone(name, weights=tmp_path / file).digest for file in ("mine.safetensors", "mine.pt")}
     assert len(digests) == 1
+
+
+def of_other_classes(name, n_classes, seed=0):
+    """An uncut network as a user would have trained it."""
+    torch.manual_seed(seed)
+    if name.startswith("efficientnet_lite"):
+        return EfficientNet.from_name(name.replace("_", "-"), num_classes=n_classes, image_size=64).eval()
+    return get_model(name, num_classes=n_classes).eval()
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "mobilenet_v3_small", "resnet18", "squeezenet1_1"])
+def test_a_users_network_may_tell_any_number_of_classes_apart(tmp_path, name):
+    network = of_other_classes(name, 7)
+    torch.save(network.state_dict(), tmp_path / "mine.pt")
+    backbone = load_backbone(name, input_size=64, weights=tmp_path / "mine.pt")
+    pictures = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = network(pictures)
+    found = backbone.source_outputs(backbone.embed(pictures))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-3 * expected.std().item())
+    assert backbone.n_source_outputs == 7
+    assert backbone.feature_dim == backbone.embed(pictures).shape[1]
+    head = build_head(HeadLayout(backbone.feature_dim, 16, 3), seed=0)
+    save_checkpoint(tmp_path / "saved", backbone, head, METADATA)
+    assert load_checkpoint(tmp_path / "saved").architecture == backbone.architecture
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {"state_dict": state, "epoch": 3},
+        lambda state: {"model": state, "args": Namespace(lr=0.1), "optimizer": {"state": {}}},
+        lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
+        lambda state: {f"module._orig_mod.{name}": tensor for name, tensor in state.items()},
+        lambda state: {"model_ema": {}, "model": {f"module.{name}": tensor for name, tensor in state.items()}},
+        lambda state: {"n_averaged": torch.tensor(3), **{f"module.{name}": tensor for name, tensor in state.items()}},
+    ],
+)
+def test_what_training_scripts_wrap_around_weights_is_taken_off(publish, tmp_path, wrap):
+    state = publish("resnet18").state_dict()
+    torch.save(wrap(state), tmp_path / "mine.pt")
+    expected = load_backbone("resnet18").digest
+    assert load_backbone("resnet18", weights=tmp_path / "mine.pt").digest == expected
+
+
+def test_the_digest_follows_a_users_weights(tmp_path):
+    for seed, n_classes in ((0, 7), (1, 7), (0, 8)):
+        state = of_other_classes("squeezenet1_1", n_classes, seed).state_dict()
+        torch.save(state, tmp_path / f"{seed}-{n_classes}.pt")
+    assert len({load_backbone("squeezenet1_1", weights=path).digest for path in tmp_path.iterdir()}) == 3
+
+
+def test_a_checkpoint_of_ours_goes_on_from_its_head(backbone, tmp_path):
+    head = build_head(HeadLayout(backbone.feature_dim, 16, 3, "Tanh"), seed=0).eval()
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, backbone, head, METADATA)
+    found = load_backbone(backbone.name, weights=path)
+    pictures = torch.randn(2, 3, 32, 32)
+    features = backbone.embed(pictures)
+    assert torch.equal(found.embed(pictures), features)
+    assert torch.equal(found.source_outputs(features), head(features))
+    assert (found.preprocessing, found.n_source_outputs) == (backbone.preprocessing, 3)
+    assert [type(layer).__name__ for layer in found.penultimate] == ["Linear", "Tanh"]
+    assert found.digest != backbone.digest
+    assert load_backbone(backbone.name, weights=path, input_size=64).preprocessing.input_size == 64
+
+
+def test_a_checkpoint_of_ours_that_does_not_serve_is_refused(backbone, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, backbone, build_head(HeadLayout(backbone.feature_dim, 16, 3), seed=0), METADATA)
+    with pytest.raises(WeightsUnavailableError, match="'mobilenet_v3_small'") as caught:
+        load_backbone("resnet18", weights=path)
+    assert caught.value.field == "weights"
+    content = bytearray(path.read_bytes())
+    content[-1000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="altered"):
+        load_backbone(backbone.name, weights=path)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda _: {},
+        lambda state: (
+            {f"teacher.{name}": tensor for name, tensor in state.items()}
+            | {f"student.{name}": tensor for name, tensor in state.items()}
+        ),
+        lambda state: {name.replace("classifier.1", "classifier.1.0"): tensor for name, tensor in state.items()},
+        lambda state: state | {"classifier.1.weight": torch.zeros(())},
+    ],
+)
+def test_a_users_weights_that_do_not_fit_are_refused_by_field(tmp_path, edit):
+    state = of_other_classes("squeezenet1_1", 7).state_dict()
+    torch.save(edit(dict(state)), tmp_path / "mine.pt")
+    with pytest.raises(WeightsUnavailableError, match=r"mine\.pt") as caught:
+        load_backbone("squeezenet1_1", weights=tmp_path / "mine.pt")
+    assert caught.value.field == "weights"
 
 
 def test_features_do_not_change_and_cannot_be_trained(backbone):

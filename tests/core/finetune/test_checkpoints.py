@@ -17,7 +17,7 @@ from ot3l_core.finetune.evaluation import evaluate
 from ot3l_core.finetune.heads import HeadLayout, build_head
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "classify.py"
-METADATA = CheckpointMetadata(("cat", "dog", "Füllhorn"), "job-1", "ab" * 32, {"accuracy": 0.5})
+METADATA = CheckpointMetadata(("cat", "dog", "Füllhorn"), "job-1", "ab" * 32, {"accuracy": 0.5}, temperature=1.5)
 
 
 @pytest.fixture
@@ -79,6 +79,7 @@ def test_the_saved_network_is_the_one_in_memory_bit_for_bit(checkpoint, backbone
     assert loaded.metadata == METADATA
     assert loaded.preprocessing == backbone.preprocessing
     assert loaded.architecture == backbone.architecture
+    assert loaded.backbone == backbone.name
     assert loaded.backbone_digest == backbone.digest
 
 

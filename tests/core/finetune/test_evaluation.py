@@ -9,7 +9,7 @@ from sklearn import metrics
 from torch.nn.functional import one_hot
 
 from ot3l_core.errors import ShapeMismatchError, TooFewSamplesError
-from ot3l_core.finetune.evaluation import evaluate, summarise
+from ot3l_core.finetune.evaluation import accuracy_interval, evaluate, summarise
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -32,6 +32,30 @@ def test_it_agrees_with_scikit_learn(seed, n, n_classes):
     expected = metrics.confusion_matrix(labels, predicted, labels=range(n_classes))
     assert torch.equal(torch.tensor(found.confusion), torch.from_numpy(expected))
     assert sum(map(sum, found.confusion)) == n
+    chosen = range(n_classes)
+    doubles = probabilities.double()
+    normed = (doubles / doubles.sum(dim=1, keepdim=True)).numpy()
+    assert found.log_loss == pytest.approx(metrics.log_loss(labels, normed, labels=chosen), rel=1e-5)
+    distances = (doubles - one_hot(labels, n_classes)).square().sum(dim=1)
+    assert found.brier_loss == pytest.approx(float(distances.mean()), abs=1e-9)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=seeds, n=st.integers(1, 60))
+def test_the_bins_hold_every_sample_and_tell_the_calibration_error(seed, n):
+    generator = torch.Generator().manual_seed(seed)
+    probabilities = (3 * torch.randn(n, 3, generator=generator)).softmax(dim=1)
+    labels = torch.randint(0, 3, (n,), generator=generator)
+    found = evaluate(probabilities, labels)
+    full = [(number, part) for number, part in enumerate(found.reliability) if part.count]
+    assert len(found.reliability) == 15
+    assert sum(part.count for _, part in full) == n
+    assert sum(part.count * part.accuracy for _, part in full) == pytest.approx(n * found.accuracy)
+    assert all(number / 15 - 1e-9 <= part.confidence <= (number + 1) / 15 + 1e-9 for number, part in full)
+    gaps = sum(part.count * abs(part.confidence - part.accuracy) for _, part in full)
+    assert found.calibration_error == pytest.approx(gaps / n)
+    empty = {(part.confidence, part.accuracy) for part in found.reliability if not part.count}
+    assert empty == {(None, None)}
 
 
 @pytest.mark.parametrize(("correct", "confidence"), [(7, 0.7), (9, 0.9), (10, 1.0)])
@@ -53,6 +77,20 @@ def test_certainty_and_truth_are_perfect():
     found = evaluate(one_hot(labels, 4).float(), labels)
     assert (found.accuracy, found.macro_f1, found.calibration_error) == (1.0, 1.0, 0.0)
     assert found.per_class_recall == (1.0, 1.0, 1.0, None)
+    assert (found.log_loss, found.brier_loss) == (0.0, 0.0)
+
+
+def test_a_certain_error_costs_much_but_finitely():
+    found = evaluate(torch.tensor([[1.0, 0.0]]), torch.tensor([1]))
+    assert found.brier_loss == 2
+    assert 80 < found.log_loss < 100
+
+
+@given(n=st.integers(1, 2000), share=st.floats(0, 1))
+def test_the_interval_of_an_accuracy_is_wilsons(n, share):
+    hits = round(share * n)
+    expected = stats.binomtest(hits, n).proportion_ci(method="wilson")
+    assert accuracy_interval(hits / n, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
 def test_what_cannot_be_evaluated_is_refused():

@@ -27,7 +27,7 @@ def noise(width, height, seed=0):
 def test_it_is_torchvisions_own(name, width, height):
     picture = noise(width, height)
     expected = get_model_weights(name).DEFAULT.transforms()(picture)
-    torch.testing.assert_close(prepare(picture, describe(find_backbone(name)).preprocessing), expected)
+    assert torch.equal(prepare(picture, describe(find_backbone(name)).preprocessing), expected)
 
 
 @given(level=st.integers(0, 255))
@@ -40,6 +40,19 @@ def test_efficientnet_lite_reads_levels_less_127_over_128(level):
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "CMYK"])
 def test_every_mode_becomes_rgb(mode):
     assert prepare(noise(40, 30).convert(mode), Preprocessing(16, 1.0, **PLAIN)).shape == (3, 16, 16)
+
+
+@settings(deadline=None, max_examples=15)
+@given(width=st.integers(8, 400), height=st.integers(8, 400))
+def test_grey_may_come_as_such_or_as_rgb(width, height):
+    grey = noise(width, height).convert("L")
+    preprocessing = describe(find_backbone("efficientnet_lite0"), input_size=64).preprocessing
+    assert torch.equal(prepare(grey, preprocessing), prepare(grey.convert("RGB"), preprocessing))
+
+
+def test_the_channels_of_a_pixel_lie_side_by_side():
+    batch = prepare(noise(40, 30), Preprocessing(16, 1.0, **PLAIN))[None]
+    assert batch.is_contiguous(memory_format=torch.channels_last)
 
 
 @settings(deadline=None)

@@ -4,8 +4,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from ot3l_core.errors import Cancelled, InvalidSettingError, ShapeMismatchError, TooFewSamplesError
+from ot3l_core.finetune.heads import extend_pretrained, measure_scale, unfold_scale
 from ot3l_core.finetune.training import TrainingSettings, train_head
 from ot3l_core.finetune.validation import validation_split
 
@@ -65,8 +67,26 @@ def test_the_best_epoch_has_the_lowest_validation_loss_and_patience_ends_the_res
     assert trained.best_loss == min(losses)
     assert trained.epochs_run == trained.best_epoch + 3 < 60
     _, held_out = validation_split(labels, settings.validation_fraction, seed=0)
-    log_likelihood = trained.head.probabilities(features[held_out]).log().gather(1, labels[held_out, None])
-    assert -log_likelihood.mean().item() == pytest.approx(trained.best_loss, rel=1e-4)
+    logits = trained.head(features[held_out]).detach()
+    uncalibrated = cross_entropy(logits * trained.temperature, labels[held_out])
+    assert uncalibrated.item() == pytest.approx(trained.best_loss, rel=1e-4)
+    assert cross_entropy(logits, labels[held_out]) < uncalibrated
+
+
+def test_a_batch_is_a_sixteenth_of_the_samples_within_bounds():
+    sizes = [TrainingSettings().batch_size_for(n) for n in (1, 50, 160, 1000, 100_000)]
+    assert sizes == [4, 4, 10, 62, 64]
+    assert TrainingSettings(batch_size=7).batch_size_for(1000) == 7
+
+
+def test_a_few_labels_get_enough_steps_to_be_learned():
+    features, labels = blobs(48)
+    few_steps = TrainingSettings(batch_size=64)
+    losses = [
+        train_head(features, labels, n_classes=3, settings=settings, seed=0).history[-1].train_loss
+        for settings in (few_steps, TrainingSettings())
+    ]
+    assert losses[1] < losses[0] / 2
 
 
 @pytest.mark.parametrize(("n", "fraction"), [(60, 0.1), (600, 0.0)])
@@ -86,6 +106,21 @@ def test_a_pretrained_start_is_where_training_begins():
     trained = train_head(features, labels, n_classes=3, settings=still, seed=0, start=start)
     torch.testing.assert_close(trained.head.penultimate(features), start[0](features), rtol=1e-3, atol=1e-3)
     assert trained.head.layout.hidden == 12
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Hardswish, nn.Tanh])
+def test_one_step_is_adamws_on_the_gradient_of_autograd(activation):
+    features, labels = blobs(60)
+    start = nn.Sequential(nn.Linear(10, 12), activation())
+    one = TrainingSettings(epochs=1, batch_size=60, learning_rate=1e-3)
+    trained = train_head(features, labels, n_classes=3, settings=one, seed=0, start=start).head
+
+    scale = measure_scale(features)
+    head = unfold_scale(extend_pretrained(start, 3, seed=0), scale)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=1e-3, weight_decay=one.weight_decay)
+    nn.functional.cross_entropy(head(scale.apply(features)), labels).backward()
+    optimizer.step()
+    torch.testing.assert_close(trained(features), head(scale.apply(features)), rtol=1e-4, atol=1e-4)
 
 
 def test_one_sample_is_enough_and_absent_classes_come_out_improbable():
