@@ -18,14 +18,15 @@ def post(client: httpx2.Client, path: str, body: dict[str, Any]) -> str:
     """Ask for work; returns where to watch it."""
     reply = client.post(path, json=body)
     if reply.is_error:
-        raise ServiceError(f"POST {path}: {reply.text}")
+        is_problem = reply.headers.get("content-type") == "application/problem+json"
+        raise ServiceError(f"POST {path}: {reply.json()['detail'] if is_problem else reply.text}")
     return str(reply.headers["Location"])
 
 
 def follow(client: httpx2.Client, location: str, title: str) -> dict[str, Any]:
     """Poll until the work has ended, with a bar."""
     columns = (
-        TextColumn("{task.description:24}"),
+        TextColumn("{task.description:28}"),
         BarColumn(),
         TextColumn("{task.fields[phase]:12}"),
         TimeElapsedColumn(),
@@ -39,5 +40,6 @@ def follow(client: httpx2.Client, location: str, title: str) -> dict[str, Any]:
                 progress.update(task, completed=1.0, phase="done")
                 return work
             if work["state"] in {"failed", "cancelled"}:
-                raise ServiceError(f"{title}: {work['state']}: {work['error']}")
+                why = f": {work['error']['message']}" if work["error"] else ""
+                raise ServiceError(f"{title}: {work['state']}{why}")
             time.sleep(0.3)
