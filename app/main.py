@@ -16,11 +16,12 @@ from rfc9457 import Problem
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from app.api import backbones, datasets, distances, health, jobs
+from app.api import backbones, datasets, distances, health, jobs, selections
 from app.api.problems import problems
 from app.errors import FieldError, InvalidRequestError, ServiceError, UnavailableError
 from app.queue import CeleryQueue, JobQueue, build_celery
 from app.schemas.distances import NEITHER_PAIR_NOR_LIST, DistanceKind
+from app.schemas.jobs import ALPHA_TAGS
 from app.services.dispatch import sweep
 from app.settings import Settings, read_settings
 from app.store.blobs import open_blobs
@@ -31,7 +32,8 @@ log = logging.getLogger(__name__)
 
 DESCRIPTION = """
 Choose what to fine-tune on by optimal transport: register datasets, measure how far a target lies from a source,
-and run jobs that train the last two dense layers of an ImageNet network on the samples that a strategy selects.
+select the samples that are worth a label, and run jobs that train the last two dense layers of an ImageNet network,
+and layers below them where asked for, on the samples that a strategy selects.
 
 Everything that computes answers 202 with a Location to poll. Errors are RFC 9457 problem details.
 """
@@ -59,7 +61,7 @@ def create_app(settings: Settings | None = None, *, queue: JobQueue | None = Non
         app.state.database.close()
 
     app = FastAPI(title="OT3L", version=version("ot3l"), description=DESCRIPTION, lifespan=lifespan)
-    for noun in (datasets, distances, jobs, backbones, health):
+    for noun in (datasets, distances, selections, jobs, backbones, health):
         app.include_router(noun.router)
     handler = new_exception_handler(
         logger=log,
@@ -140,6 +142,8 @@ def _explain_field(found: dict[str, Any]) -> FieldError:
     elif len(place) > 2 and place[1] in {*DatasetFormat, *DistanceKind}:
         # A union names the member that it tried before the field.
         del place[1]
+    elif len(place) > 2 and place[1] == "alpha" and place[2] in ALPHA_TAGS:
+        del place[2]
     # The first part says body, path or query.
     name = ".".join(place[1:]) or place[0]
     return {"field": name, "message": str(found["msg"]).removeprefix("Value error, ")}

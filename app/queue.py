@@ -23,6 +23,7 @@ class TaskName(StrEnum):
 
     INSPECT_DATASET = "ot3l.inspect_dataset"
     MEASURE_DISTANCE = "ot3l.measure_distance"
+    SELECT_SAMPLES = "ot3l.select_samples"
     TRANSFER = "ot3l.transfer"
 
 

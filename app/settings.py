@@ -55,6 +55,11 @@ class Settings(BaseSettings):
         return self.blob_url or (self.data_dir.resolve() / "blobs").as_uri()
 
     @property
+    def tuning_states(self) -> Path:
+        """Folder of what extended fine-tuning goes on from after a worker was lost."""
+        return self.data_dir.resolve() / "tuning"
+
+    @property
     def feature_cache(self) -> Path:
         """Folder of cached features; safe to delete at any time."""
         return self.data_dir.resolve() / "features"

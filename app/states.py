@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class WorkState(StrEnum):
-    """Where a dataset's inspection, a distance or a job stands."""
+    """Where a dataset's inspection, a distance, a selection or a job stands."""
 
     QUEUED = "queued"
     RUNNING = "running"

@@ -34,11 +34,27 @@ class Strategy(StrEnum):
     UNIFORM = "uniform"
     STRATIFIED = "stratified"
     EXTENDED = "extended"
+    COVERAGE = "coverage"
+    MEDOIDS = "medoids"
+    FITTED = "fitted"
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the strategy reads the labels of the pool, or what stands for them."""
+        return self not in {Strategy.UNIFORM, Strategy.EXTENDED, Strategy.COVERAGE}
 
     @property
     def needs_scores(self) -> bool:
         """Whether the strategy reads distances to a source."""
         return self in {Strategy.SET_DIFFERENCE, Strategy.RANDOM_SELECTION, Strategy.MIXED}
+
+
+class PoolLabels(StrEnum):
+    """What stands for the classes of the pool while samples are chosen from it."""
+
+    GIVEN = "given"
+    CLUSTERS = "clusters"
+    PREDICTIONS = "predictions"
 
 
 class Unit(StrEnum):
@@ -81,6 +97,13 @@ class FeatureScaling(StrEnum):
     RAW = "raw"
 
 
+class ExportFormat(StrEnum):
+    """Other forms that a checkpoint's network can take."""
+
+    PROGRAM = "program"
+    ONNX = "onnx"
+
+
 class Precision(StrEnum):
     """Arithmetic of the backbone's forward pass."""
 
@@ -95,6 +118,9 @@ class Phase(StrEnum):
     EMBEDDING = "embedding"
     MEASURING = "measuring"
     SELECTING = "selecting"
+    SWEEPING = "sweeping"
     TRAINING = "training"
     EVALUATING = "evaluating"
+    TUNING = "tuning"
+    EXPORTING = "exporting"
     SAVING = "saving"

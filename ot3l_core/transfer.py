@@ -1,21 +1,22 @@
 """Targeted transfer learning from features to a trained head: measure, select, train, evaluate."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ot3l_core.data.samples import LabelledSamples
-from ot3l_core.errors import TooFewSamplesError
+from ot3l_core.errors import InvalidSettingError, TooFewSamplesError
 from ot3l_core.finetune.backbones import Backbone
 from ot3l_core.finetune.evaluation import Evaluation, evaluate
 from ot3l_core.finetune.training import TrainedHead, TrainingSettings, train_head
 from ot3l_core.finetune.zero_shot import conditional_map, nearest_map
-from ot3l_core.names import ClassScore, FeatureScaling, LabelDistanceMethod, Phase, Unit
-from ot3l_core.otd import class_scores, dataset_distance, label_distances, scale_features
+from ot3l_core.names import FeatureScaling, LabelDistanceMethod, Phase, Strategy
+from ot3l_core.otd import Measured, measure
 from ot3l_core.progress import OnProgress, portion
 from ot3l_core.selection import Selection, SelectionSettings, select
+from ot3l_core.sweep import AlphaSweep, sweep_alpha
 
 ZERO_SHOT_CONDITIONAL = "zero_shot_conditional"
 ZERO_SHOT_NEAREST = "zero_shot_nearest"
@@ -27,28 +28,32 @@ EnterPhase = Callable[[Phase], OnProgress]
 
 @dataclass(frozen=True, slots=True)
 class TransferSettings:
-    """How to measure, select and train; one selection and one training for each seed."""
+    """How to measure, select and train; one selection and one training for each seed.
+
+    Attributes:
+        selection: How samples are chosen.
+        training: How heads are trained.
+        label_distance: Distance between the features of two classes.
+        scaling: How features are brought to one scale before distances are taken.
+        seeds: One run for each.
+        alphas: Mixing coefficients to choose among on validation data; ``selection.alpha`` stands where there are none.
+
+    Raises:
+        InvalidSettingError: If there are alphas to choose among for a strategy that mixes nothing.
+    """
 
     selection: SelectionSettings
     training: TrainingSettings
     label_distance: LabelDistanceMethod
     scaling: FeatureScaling
     seeds: tuple[int, ...]
+    alphas: tuple[float, ...] = ()
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Measured:
-    """Distances from the source to the target's pool.
-
-    Attributes:
-        label_distances: W2 in feature units, shape ``(K, L)``.
-        class_scores: How far each target class is, shape ``(L,)``.
-        sample_scores: Each pool sample's share of the transport cost, shape ``(M,)``, where the settings need it.
-    """
-
-    label_distances: Tensor
-    class_scores: Tensor
-    sample_scores: Tensor | None
+    def __post_init__(self) -> None:
+        if self.alphas and self.selection.strategy is not Strategy.MIXED:
+            raise InvalidSettingError(
+                f"alphas are for the strategy 'mixed': {self.selection.strategy.value!r} reads none", field="alpha"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,12 +73,14 @@ class TransferResult:
 
     Attributes:
         measured: The distances; None without a source.
+        sweep: How alpha was chosen; None where it was given.
         zero_shot: Evaluation of each zero-shot map, by its name.
         runs: One for each seed.
         chosen: The run with the best validation loss, whose head goes into the checkpoint. The test split has no say.
     """
 
     measured: Measured | None
+    sweep: AlphaSweep | None
     zero_shot: dict[str, Evaluation]
     runs: tuple[Run, ...]
     chosen: Run
@@ -87,6 +94,7 @@ def run_transfer(
     test: LabelledSamples,
     settings: TransferSettings,
     enter: EnterPhase,
+    given: Selection | None = None,
 ) -> TransferResult:
     """Select from the pool, train heads, and evaluate them on a test split that neither ever saw.
 
@@ -97,6 +105,8 @@ def run_transfer(
         test: Features and labels to evaluate on.
         settings: What to do.
         enter: Called at the start of each phase; returns the callback for its progress.
+        given: A selection from the pool that was made before: nothing is selected then, and classes without samples are
+            allowed.
 
     Raises:
         MissingClassError: If a class that must be measured or learned has no samples.
@@ -106,10 +116,26 @@ def run_transfer(
     """
     if pool.n_classes < 2:
         raise TooFewSamplesError("the target has one class: there is nothing to tell apart", field="target")
-    pool.require_every_class("target")
-    measured = _measure(source, pool, settings, enter(Phase.MEASURING)) if source is not None else None
-    enter(Phase.SELECTING)
-    selections = _select(pool, measured, settings)
+    if given is None:
+        pool.require_every_class("target")
+    measured = None if source is None else _measure(source, pool, settings, enter(Phase.MEASURING))
+    sweep = None
+    if given is not None:
+        selections = [given] * len(settings.seeds)
+    elif settings.alphas:
+        by_alpha = _select_by_alpha(pool, measured, settings, enter(Phase.SELECTING))
+        sweep = sweep_alpha(
+            by_alpha,
+            backbone=backbone,
+            pool=pool,
+            test=test,
+            training=settings.training,
+            seeds=settings.seeds,
+            on_progress=enter(Phase.SWEEPING),
+        )
+        selections = by_alpha[sweep.chosen]
+    else:
+        selections = _select(pool, measured, settings, enter(Phase.SELECTING))
     on_progress = enter(Phase.TRAINING)
     runs = []
     for number, (seed, selection) in enumerate(zip(settings.seeds, selections, strict=True)):
@@ -117,31 +143,22 @@ def run_transfer(
         runs.append(_run(backbone, pool, test, settings.training, seed, selection, part))
     enter(Phase.EVALUATING)
     zero_shot = _zero_shot(backbone, source, pool, test, measured)
-    return TransferResult(measured, zero_shot, tuple(runs), min(runs, key=lambda run: run.trained.best_loss))
+    return TransferResult(measured, sweep, zero_shot, tuple(runs), min(runs, key=lambda run: run.trained.best_loss))
 
 
 def _measure(
     source: LabelledSamples, pool: LabelledSamples, settings: TransferSettings, on_progress: OnProgress
 ) -> Measured:
-    source.require_every_class("source")
-    source, pool = scale_features(source, pool, scaling=settings.scaling)
-    selection = settings.selection
-    distances = label_distances(
-        source, pool, method=settings.label_distance, seed=settings.seeds[0], on_progress=portion(on_progress, 0.0, 0.5)
-    )
-    plan_is_read = selection.class_score is ClassScore.PLAN
-    samples_are_ranked = selection.strategy.needs_scores and selection.unit is Unit.SAMPLE
-    if not (plan_is_read or samples_are_ranked):
-        return Measured(distances, class_scores(distances, class_score=selection.class_score), None)
-    whole = dataset_distance(
+    return measure(
         source,
         pool,
-        label_cost=distances.square(),
+        label_distance=settings.label_distance,
+        class_score=settings.selection.class_score,
+        scaling=settings.scaling,
+        with_sample_scores=settings.selection.needs_sample_scores,
         seed=settings.seeds[0],
-        on_progress=portion(on_progress, 0.5, 1.0),
+        on_progress=on_progress,
     )
-    scores = class_scores(distances, class_score=selection.class_score, class_plan=whole.class_plan)
-    return Measured(distances, scores, whole.sample_scores)
 
 
 def _zero_shot(
@@ -164,18 +181,34 @@ def _source_probabilities(backbone: Backbone, samples: LabelledSamples) -> Tenso
     return torch.cat([backbone.source_outputs(rows).softmax(dim=1) for rows in torch.split(samples.features, _ROWS)])
 
 
-def _select(pool: LabelledSamples, measured: Measured | None, settings: TransferSettings) -> list[Selection]:
+def _select(
+    pool: LabelledSamples, measured: Measured | None, settings: TransferSettings, on_progress: OnProgress
+) -> list[Selection]:
     return [
         select(
-            pool.labels,
-            n_classes=pool.n_classes,
+            pool,
             settings=settings.selection,
             class_scores=measured.class_scores if measured else None,
             sample_scores=measured.sample_scores if measured else None,
             seed=seed,
+            on_progress=portion(on_progress, number / len(settings.seeds), (number + 1) / len(settings.seeds)),
         )
-        for seed in settings.seeds
+        for number, seed in enumerate(settings.seeds)
     ]
+
+
+def _select_by_alpha(
+    pool: LabelledSamples, measured: Measured | None, settings: TransferSettings, on_progress: OnProgress
+) -> dict[float, list[Selection]]:
+    return {
+        alpha: _select(
+            pool,
+            measured,
+            replace(settings, selection=replace(settings.selection, alpha=alpha), alphas=()),
+            portion(on_progress, number / len(settings.alphas), (number + 1) / len(settings.alphas)),
+        )
+        for number, alpha in enumerate(settings.alphas)
+    }
 
 
 def _run(

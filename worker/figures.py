@@ -12,21 +12,26 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.textpath import TextPath
 
 from app.schemas.distances import MatrixResult
+from worker.drawing import (
+    EMPTY,
+    FAINT,
+    INCH,
+    INK,
+    POINTS,
+    add_axes,
+    add_heading,
+    drawn_into,
+    is_dark,
+    shortened,
+    text_width,
+)
 
 _TITLE = "Distance between labelled datasets"
 _UNIT = "optimal transport distance (feature units)"
 _UNSETTLED = "*"
-_INK, _FAINT, _EMPTY = "#222222", "#666666", "#eeeeee"
-_POINTS = 8.0
-_INCH = 72.0
-_DPI = 150
-_LONGEST_LABEL = 32
 _LEAST_SCALE = 1.8
-# Nothing of the moment or of the installation, so that equal results make equal bytes.
-_METADATA = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,54 +67,31 @@ def draw_heatmap(paths: Sequence[Path], result: MatrixResult, *, caption: str) -
         result: Distances between 2 or more datasets.
         caption: How they were measured.
     """
-    names = [_shortened(result.datasets[leaf]) for leaf in result.order]
+    names = [shortened(result.datasets[leaf]) for leaf in result.order]
     arranged = np.ix_(result.order, result.order)
     values, converged = np.array(result.upper)[arranged], np.array(result.converged)[arranged]
     if not converged.all():
         caption += f"; {_UNSETTLED} not converged"
     layout = _lay_out(names, caption)
-    with mpl.rc_context({"font.family": "DejaVu Sans", "svg.hashsalt": "ot3l", "svg.fonttype": "path"}):
-        figure = Figure(figsize=(layout.width, layout.height), dpi=_DPI, facecolor="white")
-        _draw_heading(figure, layout, caption)
+    with drawn_into(paths, layout.width, layout.height) as figure:
+        add_heading(figure, _TITLE, caption)
         colours = _colours(values)
-        axes = _axes(figure, layout, layout.left, layout.side)
+        axes = add_axes(figure, layout.left, layout.bottom, layout.side, layout.side)
         _draw_cells(axes, values, converged, colours, layout.cell)
         _name_rows_and_columns(axes, names)
-        _draw_dendrogram(_axes(figure, layout, layout.left + layout.side + 0.1, layout.tree), result)
+        tree = add_axes(figure, layout.left + layout.side + 0.1, layout.bottom, layout.tree, layout.side)
+        _draw_dendrogram(tree, result)
         _draw_scale(figure, layout, colours)
-        for path in paths:
-            figure.savefig(path, metadata=_METADATA[path.suffix])
-
-
-def _shortened(name: str) -> str:
-    if len(name) <= _LONGEST_LABEL:
-        return name
-    return f"{name[: _LONGEST_LABEL // 2]}…{name[1 - _LONGEST_LABEL // 2 :]}"
 
 
 def _lay_out(names: list[str], caption: str) -> _Layout:
     cell = min(max(8.0 / len(names), 0.42), 0.9)
     side = cell * len(names)
-    longest = max(_text_width(name, _POINTS) for name in names)
+    longest = max(text_width(name, POINTS) for name in names)
     left, bottom, tree = longest + 0.3, longest + 0.3, max(1.1, side / 10)
-    heading = max(_text_width(caption, _POINTS), _text_width(_TITLE, 12.0)) + 0.4
+    heading = max(text_width(caption, POINTS), text_width(_TITLE, 12.0)) + 0.4
     width = max(left + side + tree + 1.5, heading)
     return _Layout(cell, side, left, bottom, tree, width, height=bottom + max(side, _LEAST_SCALE) + 0.85)
-
-
-def _text_width(text: str, points: float) -> float:
-    return float(TextPath((0, 0), text, size=points, usetex=False).get_extents().width) / _INCH if text else 0.0
-
-
-def _axes(figure: Figure, layout: _Layout, left: float, width: float) -> Axes:
-    return figure.add_axes(
-        (
-            left / layout.width,
-            layout.bottom / layout.height,
-            width / layout.width,
-            layout.side / layout.height,
-        )
-    )
 
 
 def _colours(values: npt.NDArray[np.float64]) -> ScalarMappable:
@@ -121,12 +103,6 @@ def _colours(values: npt.NDArray[np.float64]) -> ScalarMappable:
     return ScalarMappable(Normalize(lowest, highest), "viridis")
 
 
-def _draw_heading(figure: Figure, layout: _Layout, caption: str) -> None:
-    left, top = 0.15 / layout.width, layout.height - 0.16
-    figure.text(left, top / layout.height, _TITLE, va="top", size=11, color=_INK, weight="bold")
-    figure.text(left, (top - 0.26) / layout.height, caption, va="top", size=_POINTS, color=_FAINT, parse_math=False)
-
-
 def _draw_cells(
     axes: Axes,
     values: npt.NDArray[np.float64],
@@ -136,24 +112,23 @@ def _draw_cells(
 ) -> None:
     shades = colours.to_rgba(values)
     same = np.eye(len(values), dtype=bool)
-    shades[same] = mpl.colors.to_rgba(_EMPTY)
+    shades[same] = mpl.colors.to_rgba(EMPTY)
     edges = np.arange(len(values) + 1) - 0.5
     axes.pcolormesh(edges, edges, shades, edgecolors="white", linewidth=0.8)
     axes.set_ylim(edges[-1], edges[0])
     write = _number_format(float(values.max()))
-    size = min(_POINTS + 1, side * _INCH / 5)
+    size = min(POINTS + 1, side * INCH / 5)
     for row, column in np.ndindex(values.shape):
         text = "0" if same[row, column] else write.format(values[row, column])
         mark = "" if converged[row, column] else _UNSETTLED
-        red, green, blue = shades[row, column, :3]
-        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.45
-        axes.text(column, row, text + mark, ha="center", va="center", size=size, color="white" if dark else _INK)
+        ink = "white" if is_dark(*shades[row, column, :3]) else INK
+        axes.text(column, row, text + mark, ha="center", va="center", size=size, color=ink)
 
 
 def _name_rows_and_columns(axes: Axes, names: list[str]) -> None:
     places = range(len(names))
-    axes.set_yticks(places, names, size=_POINTS, color=_INK, parse_math=False)
-    axes.set_xticks(places, names, size=_POINTS, color=_INK, rotation=90, parse_math=False)
+    axes.set_yticks(places, names, size=POINTS, color=INK, parse_math=False)
+    axes.set_xticks(places, names, size=POINTS, color=INK, rotation=90, parse_math=False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(b=False)
 
@@ -172,24 +147,23 @@ def _draw_dendrogram(axes: Axes, result: MatrixResult) -> None:
         ends[leaf] = (0.0, float(position))
     for merge in result.merges:
         (near, upper), (far, lower) = ends[merge.first], ends[merge.second]
-        axes.plot([near, merge.height, merge.height, far], [upper, upper, lower, lower], color=_FAINT, linewidth=1.0)
+        axes.plot([near, merge.height, merge.height, far], [upper, upper, lower, lower], color=FAINT, linewidth=1.0)
         ends.append((merge.height, (upper + lower) / 2))
     highest = result.merges[-1].height or 1.0
     axes.set_xlim(0.0, 1.05 * highest)
     axes.set_ylim(count - 0.5, -0.5)
-    axes.set_xticks([0.0, highest], ["0", _number_format(highest).format(highest)], size=_POINTS - 1, color=_FAINT)
-    axes.set_xlabel("mean distance\nwhere groups meet", size=_POINTS - 1, color=_FAINT)
+    axes.set_xticks([0.0, highest], ["0", _number_format(highest).format(highest)], size=POINTS - 1, color=FAINT)
+    axes.set_xlabel("mean distance\nwhere groups meet", size=POINTS - 1, color=FAINT)
     axes.set_yticks([])
-    axes.tick_params(length=2, color=_FAINT)
+    axes.tick_params(length=2, color=FAINT)
     axes.spines[["left", "right", "top"]].set_visible(b=False)
-    axes.spines["bottom"].set_color(_FAINT)
+    axes.spines["bottom"].set_color(FAINT)
 
 
 def _draw_scale(figure: Figure, layout: _Layout, colours: ScalarMappable) -> None:
     left, height = layout.left + layout.side + layout.tree + 0.4, min(max(layout.side, _LEAST_SCALE), 4.0)
-    bottom = layout.bottom + layout.side - height
-    axes = figure.add_axes((left / layout.width, bottom / layout.height, 0.14 / layout.width, height / layout.height))
+    axes = add_axes(figure, left, layout.bottom + layout.side - height, 0.14, height)
     bar = figure.colorbar(colours, cax=axes)
     bar.outline.set_visible(b=False)
-    bar.ax.tick_params(labelsize=_POINTS - 1, length=2, color=_FAINT, labelcolor=_INK)
-    bar.set_label(_UNIT if height > 3 else _UNIT.replace(" (", "\n("), size=_POINTS - 1, color=_INK)
+    bar.ax.tick_params(labelsize=POINTS - 1, length=2, color=FAINT, labelcolor=INK)
+    bar.set_label(_UNIT if height > 3 else _UNIT.replace(" (", "\n("), size=POINTS - 1, color=INK)

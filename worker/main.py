@@ -13,7 +13,12 @@ logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name
 
 celery: Celery = build_celery(read_settings())
 celery.set_default()
-celery.conf.imports = ("worker.tasks.inspect_dataset", "worker.tasks.measure_distance", "worker.tasks.transfer")
+celery.conf.imports = (
+    "worker.tasks.inspect_dataset",
+    "worker.tasks.measure_distance",
+    "worker.tasks.select_samples",
+    "worker.tasks.transfer",
+)
 
 
 @worker_process_init.connect

@@ -6,18 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from app.schemas.distances import ClassDistance, MatrixResult, MergeRead, NearestSource
-from app.schemas.jobs import (
-    CheckpointRead,
-    JobResult,
-    PhaseResult,
-    SelectionResult,
-    Spread,
-    TrainingResult,
-)
+from app.schemas.selections import GroupRead, Manifest, ManifestResult, ManifestSample
 from app.store.blobs import BlobStore
 from app.store.records import (
     ArtifactRecord,
@@ -25,49 +17,34 @@ from app.store.records import (
     DistanceRecord,
     JobArtifactRecord,
     JobRecord,
+    SelectionArtifactRecord,
+    SelectionRecord,
 )
-from ot3l_core.finetune.evaluation import Evaluation, summarise
-from ot3l_core.names import Strategy
-from ot3l_core.otd import DatasetMatrix
-from ot3l_core.transfer import Run, TransferResult
+from ot3l_core.data.images import ImageSplit
+from ot3l_core.data.samples import LabelledSamples
+from ot3l_core.names import PoolLabels
+from ot3l_core.otd import DatasetMatrix, Measured
+from ot3l_core.selection import Selection
 
 MEDIA_TYPES = {
     ".safetensors": "application/octet-stream",
+    ".json": "application/json",
     ".csv": "text/csv; charset=utf-8",
     ".png": "image/png",
     ".svg": "image/svg+xml",
+    ".md": "text/markdown; charset=utf-8",
+    ".onnx": "application/octet-stream",
+    ".pt2": "application/octet-stream",
 }
 
 
-def describe_transfer(
-    result: TransferResult,
-    *,
-    strategy: Strategy,
-    classes: tuple[str, ...],
-    source_classes: tuple[str, ...],
-    sizes: dict[str, int],
-    pool_labels: Tensor,
-) -> JobResult:
-    """A job's result as the service keeps it."""
-    phases = [describe_phase(name, [evaluation]) for name, evaluation in result.zero_shot.items()]
-    phases.append(describe_phase(strategy.value, [run.evaluation for run in result.runs]))
-    chosen = result.chosen
-    return JobResult(
-        classes=list(classes),
-        phases=phases,
-        selection=_describe_selection(result.runs, pool_labels, len(classes)),
-        training=[_describe_training(run) for run in result.runs],
-        checkpoint=CheckpointRead(
-            seed=chosen.seed,
-            accuracy=chosen.evaluation.accuracy,
-            n_correct=sum(chosen.evaluation.confusion[label][label] for label in range(len(classes))),
-            n_test=chosen.evaluation.n,
-        ),
-        class_distances=[]
-        if result.measured is None
-        else describe_classes(result.measured.label_distances, result.measured.class_scores, source_classes, classes),
-        **sizes,
-    )
+def describe_measured(
+    measured: Measured | None, source_classes: Sequence[str], target_classes: Sequence[str]
+) -> list[ClassDistance]:
+    """How far each target class lies; nothing where nothing was measured."""
+    if measured is None:
+        return []
+    return describe_classes(measured.label_distances, measured.class_scores, source_classes, target_classes)
 
 
 def describe_classes(
@@ -82,71 +59,72 @@ def describe_classes(
     ]
 
 
-def describe_phase(name: str, evaluations: Sequence[Evaluation]) -> PhaseResult:
-    """One row of the report over several seeds."""
-    recalls = zip(*(evaluation.per_class_recall for evaluation in evaluations), strict=True)
-    confusion = torch.tensor([evaluation.confusion for evaluation in evaluations]).sum(dim=0)
-    return PhaseResult(
-        phase=name,
-        accuracy=_spread([evaluation.accuracy for evaluation in evaluations]),
-        macro_f1=_spread([evaluation.macro_f1 for evaluation in evaluations]),
-        calibration_error=_spread([evaluation.calibration_error for evaluation in evaluations]),
-        per_class_recall=[_mean([value for value in values if value is not None]) for values in recalls],
-        confusion=confusion.tolist(),
+def describe_choice(
+    selection: Selection,
+    *,
+    measured: Measured | None,
+    pool: LabelledSamples,
+    source: LabelledSamples | None,
+    pool_labels: PoolLabels | None,
+) -> ManifestResult:
+    """A selection's result as the service keeps it.
+
+    Args:
+        selection: What was chosen from the pool.
+        measured: How far the pool is.
+        pool: What it was chosen from, with the classes or pseudo-classes that the choice went by.
+        source: What the pool was measured from.
+        pool_labels: What these classes are; None where they are nothing that anybody asked for.
+    """
+    chosen = pool.take(selection.indices).class_counts.tolist()
+    counts = zip(pool.classes, pool.class_counts.tolist(), chosen, strict=True) if pool_labels else ()
+    return ManifestResult(
+        pool_labels=pool_labels,
+        n_pool=len(pool),
+        n_source=len(source) if source else 0,
+        size=len(selection.indices),
+        shortfall=selection.shortfall,
+        groups=[GroupRead(name=name, pool=there, chosen=taken) for name, there, taken in counts],
+        quantisation_error=selection.quantisation_error,
+        class_distances=describe_measured(measured, source.classes if source else (), pool.classes),
     )
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+def list_samples(
+    selection: Selection, images: ImageSplit, pool: LabelledSamples, *, pool_labels: PoolLabels | None
+) -> list[ManifestSample]:
+    """The chosen samples in the order of the pool; labels only where the choice went by them."""
+    indices = selection.indices.tolist()
+    scores, shares = column(selection.scores, len(indices)), column(selection.shares, len(indices))
+    groups = [pool.classes[label] for label in pool.labels[selection.indices].tolist()]
+    return [
+        ManifestSample(
+            id=images.sample_ids[index],
+            file=images.file_names[index] if images.file_names else None,
+            reason=reason,
+            score=score,
+            group=group if pool_labels else None,
+            weight=share,
+            label=group if pool_labels is PoolLabels.GIVEN else None,
+        )
+        for index, reason, score, share, group in zip(indices, selection.reasons, scores, shares, groups, strict=True)
+    ]
 
 
-def _spread(values: list[float]) -> Spread:
-    found = summarise(values)
-    return Spread(mean=found.mean, std=found.std, interval=found.half_width, values=values)
+def column(values: Tensor | None, size: int) -> list[float | None]:
+    """Values for a table; empty cells where there are none."""
+    return [None] * size if values is None else values.tolist()
 
 
-def _describe_selection(runs: Sequence[Run], pool_labels: Tensor, n_classes: int) -> SelectionResult:
-    counts = torch.stack([torch.bincount(pool_labels[run.selection.indices], minlength=n_classes) for run in runs])
-    return SelectionResult(
-        size=len(runs[0].selection.indices),
-        shortfall=runs[0].selection.shortfall,
-        per_class=counts.double().mean(dim=0).round().int().tolist(),
-    )
+def write_manifest(as_json: Path, as_csv: Path, manifest: Manifest) -> None:
+    """The same samples for programs, and as a table to fill labels into."""
+    as_json.write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    columns = tuple(ManifestSample.model_fields)
+    write_rows(as_csv, columns, ([getattr(sample, name) for name in columns] for sample in manifest.samples))
 
 
-def _describe_training(run: Run) -> TrainingResult:
-    history = run.trained.history
-    return TrainingResult(
-        seed=run.seed,
-        n_selected=len(run.selection.indices),
-        n_epochs=run.trained.epochs_run,
-        best_epoch=run.trained.best_epoch,
-        train_loss=[epoch.train_loss for epoch in history],
-        validation_loss=[epoch.validation_loss for epoch in history if epoch.validation_loss is not None],
-    )
-
-
-def write_selection(path: Path, runs: Sequence[Run], sample_ids: Sequence[str], labels: Sequence[str]) -> None:
-    """Which samples each seed selected, and why."""
-    rows = []
-    for run in runs:
-        scores = [None] * len(run.selection.indices) if run.selection.scores is None else run.selection.scores.tolist()
-        picked = zip(run.selection.indices.tolist(), run.selection.reasons, scores, strict=True)
-        rows += [(run.seed, sample_ids[index], labels[index], reason, score) for index, reason, score in picked]
-    _write_rows(path, ("seed", "sample", "label", "reason", "score"), rows)
-
-
-def write_predictions(
-    path: Path, probabilities: Tensor, sample_ids: Sequence[str], labels: Sequence[str], classes: Sequence[str]
-) -> None:
-    """What the checkpoint's network says of every test sample."""
-    best = probabilities.max(dim=1)
-    predicted = [classes[index] for index in best.indices.tolist()]
-    rows = zip(sample_ids, labels, predicted, best.values.tolist(), strict=True)
-    _write_rows(path, ("sample", "label", "predicted", "confidence"), rows)
-
-
-def _write_rows(path: Path, header: Sequence[str], rows: Any) -> None:  # noqa: ANN401 - whatever csv takes
+def write_rows(path: Path, header: Sequence[str], rows: Any) -> None:  # noqa: ANN401 - whatever csv takes
+    """A table; text that is no UTF-8 is escaped."""
     with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(header)
@@ -180,10 +158,10 @@ def describe_matrix(found: DatasetMatrix, names: Sequence[str], n_samples: Seque
 def write_matrix(path: Path, names: Sequence[str], values: Sequence[Sequence[float]]) -> None:
     """A table with the datasets' names above and before the values, which keep every digit."""
     rows = [(name, *row) for name, row in zip(names, values, strict=True)]
-    _write_rows(path, ("dataset", *names), rows)
+    write_rows(path, ("dataset", *names), rows)
 
 
-def store_artifact(owner: JobRecord | DistanceRecord, path: Path, blobs: BlobStore) -> ArtifactRecord:
+def store_artifact(owner: JobRecord | DistanceRecord | SelectionRecord, path: Path, blobs: BlobStore) -> ArtifactRecord:
     """Put a file into the blob store, under a key made of its content.
 
     Two attempts at the same work write equal bytes to equal keys, so that neither can harm the other.
@@ -199,6 +177,10 @@ def store_artifact(owner: JobRecord | DistanceRecord, path: Path, blobs: BlobSto
         "sha256": sha256,
         "media_type": MEDIA_TYPES[path.suffix],
     }
-    if isinstance(owner, JobRecord):
-        return JobArtifactRecord(job_id=owner.id, **told)
-    return DistanceArtifactRecord(distance_id=owner.id, **told)
+    match owner:
+        case JobRecord():
+            return JobArtifactRecord(job_id=owner.id, **told)
+        case DistanceRecord():
+            return DistanceArtifactRecord(distance_id=owner.id, **told)
+        case SelectionRecord():
+            return SelectionArtifactRecord(selection_id=owner.id, **told)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response, status
 
-from app.api.dependencies import BeforeQuery, BlobsDep, LimitQuery, QueueDep, ReadingDep, WritingDep
+from app.api.dependencies import BeforeQuery, BlobsDep, LimitQuery, QueueDep, ReadingDep, SettingsDep, WritingDep
 from app.api.files import FILE_RESPONSES, ArtifactName, ConditionsDep, send_artifact
 from app.api.problems import ACCEPTED, problems
 from app.schemas.distances import DistanceCreate, DistanceList, DistanceRead
@@ -19,10 +19,10 @@ router = APIRouter(prefix="/distances", tags=["distances"])
     "", status_code=status.HTTP_202_ACCEPTED, response_model=DistanceRead, responses=ACCEPTED | problems(409, 422)
 )
 def create_distance(
-    request: DistanceCreate, session: WritingDep, queue: QueueDep, response: Response
+    request: DistanceCreate, session: WritingDep, queue: QueueDep, settings: SettingsDep, response: Response
 ) -> DistanceRecord:
     """Measure how far a target lies from a source, class by class and as a whole; or all distances of a list."""
-    record = submit_distance(session, queue, request)
+    record = submit_distance(session, queue, settings, request)
     response.headers["Location"] = f"/distances/{record.id}"
     return record
 

@@ -25,10 +25,15 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED, response_model=JobRead, responses=ACCEPTED | problems(409, 422))
 def create_job(
-    request: JobCreate, session: WritingDep, queue: QueueDep, settings: SettingsDep, response: Response
+    request: JobCreate,
+    session: WritingDep,
+    queue: QueueDep,
+    blobs: BlobsDep,
+    settings: SettingsDep,
+    response: Response,
 ) -> JobRecord:
     """Accept a job and say where to watch it."""
-    record = submit_job(session, queue, settings, request)
+    record = submit_job(session, queue, blobs, settings, request)
     response.headers["Location"] = f"/jobs/{record.id}"
     return record
 
@@ -65,5 +70,5 @@ def get_checkpoint(job_id: UUID, session: ReadingDep, blobs: BlobsDep, asked: Co
 def get_artifact(
     job_id: UUID, name: ArtifactName, session: ReadingDep, blobs: BlobsDep, asked: ConditionsDep
 ) -> Response:
-    """Download a file that the job made: the checkpoint, the selected samples or the test predictions."""
+    """Download a file that the job made: checkpoint, selected samples, predictions, report, model card or an export."""
     return send_artifact(read_artifact(session, JobRecord, job_id, name), blobs, asked)

@@ -6,13 +6,8 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, field_validator
 
-from app.schemas.work import Reply, Request, WorkRead
+from app.schemas.work import Reply, Request, ServerPath, WorkRead
 from ot3l_core.names import BuiltinDataset, DatasetFormat
-
-ServerPath = Annotated[
-    str,
-    Field(min_length=1, max_length=1000, description="On the server, below one of its dataset roots."),
-]
 
 
 class DatasetCreateBase(Request):
@@ -84,7 +79,16 @@ class PathDatasetCreate(DatasetCreateBase):
         return kept.lstrip("._-")[:200] or "dataset"
 
 
-class ImageFolderDatasetCreate(PathDatasetCreate):
+class PoolDatasetCreate(PathDatasetCreate):
+    """Anything whose images may have no labels yet."""
+
+    labelled: bool = Field(
+        default=True,
+        description="false: the images are one pool to select from, without classes and without a test split.",
+    )
+
+
+class ImageFolderDatasetCreate(PoolDatasetCreate):
     """A folder with one folder of images for each class, or such folders below ``train`` and ``test``."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"format": "image_folder", "path": "flowers"}]})
@@ -92,7 +96,7 @@ class ImageFolderDatasetCreate(PathDatasetCreate):
     format: Literal[DatasetFormat.IMAGE_FOLDER]
 
 
-class ZipDatasetCreate(PathDatasetCreate):
+class ZipDatasetCreate(PoolDatasetCreate):
     """A zip file of an image folder; read in place."""
 
     model_config = ConfigDict(
@@ -104,7 +108,7 @@ class ZipDatasetCreate(PathDatasetCreate):
     format: Literal[DatasetFormat.ZIP]
 
 
-class ParquetDatasetCreate(PathDatasetCreate):
+class ParquetDatasetCreate(PoolDatasetCreate):
     """A Hugging Face style parquet file with an image column, or a folder of them."""
 
     model_config = ConfigDict(
@@ -118,7 +122,7 @@ class ParquetDatasetCreate(PathDatasetCreate):
     )
 
 
-class NpzDatasetCreate(PathDatasetCreate):
+class NpzDatasetCreate(PoolDatasetCreate):
     """A NumPy archive with arrays ``x`` and ``y``, or ``x_train``, ``y_train``, ``x_test`` and ``y_test``."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"format": "npz", "path": "images.npz"}]})
@@ -162,7 +166,7 @@ class ClassRead(Reply):
 class DatasetSummary(Reply):
     """What inspection found."""
 
-    classes: list[ClassRead]
+    classes: list[ClassRead] = Field(description="None where the images have no labels.")
     n_pool: int
     n_test: int
 
@@ -172,6 +176,7 @@ class DatasetRead(WorkRead):
 
     name: str
     format: DatasetFormat = Field(validation_alias="request")
+    labelled: bool = Field(description="Whether its images have classes.")
     digest: str | None = Field(description="sha256 over all images and labels; the same for every packaging.")
     result: DatasetSummary | None = Field(description="What inspection found, once it succeeded.")
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field, field_validator
 
-from app.schemas.work import Request
+from app.schemas.work import Request, ServerPath
 from ot3l_core.catalogue import DEFAULT_BACKBONE, find_backbone
 from ot3l_core.errors import UnknownBackboneError
 from ot3l_core.names import FeatureScaling, Precision
@@ -12,6 +12,13 @@ class FeatureRequest(Request):
     """The backbone and what it is fed."""
 
     backbone: str = Field(default=DEFAULT_BACKBONE, description="A name from GET /backbones.", examples=["resnet18"])
+    weights: ServerPath | None = Field(
+        default=None,
+        description="Weights to use in place of the published ones: a state dict of this backbone's architecture "
+        "(safetensors, or from torch.save; nothing in it is run), or a checkpoint of ours. On the server, below one of "
+        "its dataset roots.",
+        examples=["weights/my-resnet18.safetensors"],
+    )
     input_size: int | None = Field(
         default=None, ge=32, le=1024, description="Side of the square image in pixels; default: the backbone's own."
     )

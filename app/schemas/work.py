@@ -12,6 +12,10 @@ from ot3l_core.names import Phase
 DatasetName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A dataset's name or id."""
 Share = Annotated[float, Field(ge=0, le=1)]
+ServerPath = Annotated[
+    str,
+    Field(min_length=1, max_length=1000, description="On the server, below one of its dataset roots."),
+]
 
 
 class Request(BaseModel):

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import ConflictError, InvalidRequestError, NameTakenError, NotFoundError, NotReadyError
+from app.places import places_below
 from app.queue import JobQueue
 from app.schemas.datasets import DatasetCreateBase
+from app.schemas.features import FeatureRequest
 from app.services.dispatch import commit_and_enqueue
 from app.settings import Settings
 from app.states import WorkState
@@ -51,20 +53,27 @@ def locate(path: str, *, field: str, roots: tuple[Path, ...], settled: bool = Tr
     Raises:
         InvalidRequestError: If it leads outside the roots, or nothing is there.
     """
-    allowed = [root.resolve() for root in roots]
     try:
-        # Joining an absolute path to a root gives that path, so both kinds go the same way.
-        candidates = [candidate for root in allowed if (candidate := (root / path).resolve()).is_relative_to(root)]
-        found = next((candidate for candidate in candidates if candidate.exists()), None)
-    except (OSError, ValueError) as error:
+        places = places_below(path, roots)
+    except ValueError as error:
         raise InvalidRequestError.of_field(field, "is not a path") from error
-    if not candidates:
+    if not places:
         raise InvalidRequestError.of_field(
             field, "must lie below a dataset root of this service (OT3L_DATASET_ROOTS; `make serve ROOTS=...`)"
         )
-    if found is None and settled:
+    if settled and not places[0].exists():
         raise InvalidRequestError.of_field(field, "there is nothing at this path below the service's dataset roots")
-    return str(found or candidates[0])
+    return str(places[0])
+
+
+def require_weights(request: FeatureRequest, settings: Settings) -> None:
+    """Refuse weights that are not there; the request keeps their path as the client wrote it.
+
+    Raises:
+        InvalidRequestError: If it leads outside the dataset roots, or nothing is there.
+    """
+    if request.weights is not None:
+        locate(request.weights, field="weights", roots=settings.dataset_roots)
 
 
 def require_dataset(session: Session, name_or_id: str, *, field: str) -> DatasetRecord:
@@ -94,7 +103,7 @@ def summary_of(record: DatasetRecord) -> dict[str, Any]:
 
 
 def require_measurable(record: DatasetRecord, *, field: str, size: int | None, size_field: str) -> None:
-    """Refuse a dataset some of whose classes would have no samples.
+    """Refuse a dataset without classes, or some of whose classes would have no samples.
 
     Args:
         record: A dataset that is ready.
@@ -103,8 +112,14 @@ def require_measurable(record: DatasetRecord, *, field: str, size: int | None, s
         size_field: The request's field that says so.
 
     Raises:
-        InvalidRequestError: If a class is empty, or would be after drawing.
+        InvalidRequestError: If there are no labels, or a class is empty, or would be after drawing.
     """
+    if not record.labelled:
+        raise InvalidRequestError.of_field(
+            field,
+            f"the samples of {record.name!r} have no labels: choose some with POST /selections, label them, and post "
+            "a job with that selection and the labels",
+        )
     classes = summary_of(record)["classes"]
     empty = [entry["name"] for entry in classes if entry["pool"] == 0]
     if empty:

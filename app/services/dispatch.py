@@ -7,7 +7,7 @@ from app.errors import UnavailableError
 from app.queue import JobQueue, TaskName
 from app.settings import Settings
 from app.store import work
-from app.store.records import DatasetRecord, DistanceRecord, JobRecord, WorkRecord
+from app.store.records import DatasetRecord, DistanceRecord, JobRecord, SelectionRecord, WorkRecord
 from app.store.sessions import Database, Session
 
 log = logging.getLogger(__name__)
@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 TASK_OF: dict[type[WorkRecord], TaskName] = {
     DatasetRecord: TaskName.INSPECT_DATASET,
     DistanceRecord: TaskName.MEASURE_DISTANCE,
+    SelectionRecord: TaskName.SELECT_SAMPLES,
     JobRecord: TaskName.TRANSFER,
 }
 

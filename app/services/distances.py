@@ -3,20 +3,23 @@
 from app.errors import InvalidRequestError
 from app.queue import JobQueue
 from app.schemas.distances import DistanceCreate, PairDistanceCreate
-from app.services.datasets import require_dataset, require_measurable
+from app.services.datasets import require_dataset, require_measurable, require_weights
 from app.services.dispatch import commit_and_enqueue
+from app.settings import Settings
 from app.store.jobs import add_distance
 from app.store.records import DatasetRecord, DistanceRecord
 from app.store.sessions import Session
 
 
-def submit_distance(session: Session, queue: JobQueue, request: DistanceCreate) -> DistanceRecord:
+def submit_distance(session: Session, queue: JobQueue, settings: Settings, request: DistanceCreate) -> DistanceRecord:
     """Store a pair or a list of datasets to be measured, and have a worker measure it.
 
     Raises:
-        InvalidRequestError: If a dataset is unknown, cannot be measured, or stands in the list twice.
+        InvalidRequestError: If a dataset is unknown, cannot be measured, or stands in the list twice; or if the
+            weights are not there.
         NotReadyError: If a dataset is not inspected yet.
     """
+    require_weights(request, settings)
     if isinstance(request, PairDistanceCreate):
         source = _find(session, request.source, "source", request)
         target = _find(session, request.target, "target", request)

@@ -5,49 +5,51 @@ from uuid import UUID
 from app.errors import InvalidRequestError, NotCancellableError
 from app.queue import JobQueue
 from app.schemas.jobs import JobCreate
-from app.services.datasets import require_dataset, require_measurable, summary_of
+from app.services.datasets import require_dataset, require_measurable, require_weights, summary_of
 from app.services.dispatch import commit_and_enqueue
+from app.services.manifests import add_manifest_job, refuse_manifest_fields
 from app.services.reading import read_work
+from app.services.selections import find_source
 from app.settings import Settings
 from app.states import WorkState
 from app.store import work
+from app.store.blobs import BlobStore
 from app.store.jobs import add_job
 from app.store.records import DatasetRecord, JobRecord
 from app.store.sessions import Session
 
 
-def submit_job(session: Session, queue: JobQueue, settings: Settings, request: JobCreate) -> JobRecord:
+def submit_job(
+    session: Session, queue: JobQueue, blobs: BlobStore, settings: Settings, request: JobCreate
+) -> JobRecord:
     """Store a job, commit, and only then enqueue its id.
 
     Raises:
-        InvalidRequestError: If the job could not succeed on these datasets.
-        NotReadyError: If a dataset is not inspected yet.
+        InvalidRequestError: If the job could not succeed on these datasets, or its weights are not there.
+        NotReadyError: If a dataset is not inspected yet, or the selection has not succeeded.
+        UnavailableError: If the selection's manifest cannot be read.
     """
+    require_weights(request, settings)
     target = require_dataset(session, request.target, field="target")
+    if request.selection is None:
+        refuse_manifest_fields(request)
+        record = _add_selecting_job(session, settings, request, target)
+    else:
+        record = add_manifest_job(session, blobs, request, selection_id=request.selection, target=target)
+    commit_and_enqueue(session, queue, record)
+    return record
+
+
+def _add_selecting_job(session: Session, settings: Settings, request: JobCreate, target: DatasetRecord) -> JobRecord:
     require_measurable(target, field="target", size=request.pool_size, size_field="pool_size")
     if summary_of(target)["n_test"] == 0:
         raise InvalidRequestError.of_field(
             "target", f"{target.name!r} has no test split: register it again with a test_fraction above 0"
         )
-    source = _find_source(session, request, settings)
-    if source is not None:
-        require_measurable(source, field="source", size=request.source_size, size_field="source_size")
-    body = request.model_dump(mode="json") | {"target": target.name, "source": source.name if source else None}
-    record = add_job(session, target=target, source=source, request=body)
-    commit_and_enqueue(session, queue, record)
-    return record
-
-
-def _find_source(session: Session, request: JobCreate, settings: Settings) -> DatasetRecord | None:
-    named = request.source or settings.default_source
-    if named is not None and (request.source is not None or request.strategy.needs_scores):
-        return require_dataset(session, named, field="source")
-    if request.strategy.needs_scores:
-        raise InvalidRequestError.of_field(
-            "source",
-            f"the strategy {request.strategy.value!r} measures from a source and this service has no default: name one",
-        )
-    return None
+    source = find_source(session, request, settings)
+    body = request.model_dump(mode="json", exclude={"labels", "labels_csv"})
+    body |= {"target": target.name, "source": source.name if source else None}
+    return add_job(session, target=target, source=source, request=body)
 
 
 def cancel_job(session: Session, job_id: UUID) -> JobRecord:

@@ -7,11 +7,23 @@ from uuid import UUID
 from app.errors import NotFoundError, NotReadyError
 from app.states import WorkState
 from app.store.jobs import get_work, list_work
-from app.store.records import ArtifactRecord, DatasetRecord, DistanceRecord, JobRecord, WorkRecord
+from app.store.records import (
+    ArtifactRecord,
+    DatasetRecord,
+    DistanceRecord,
+    JobRecord,
+    SelectionRecord,
+    WorkRecord,
+)
 from app.store.sessions import Session
 
 AnyWork = TypeVar("AnyWork", bound=WorkRecord)
-NOUN: dict[type[WorkRecord], str] = {DatasetRecord: "dataset", DistanceRecord: "distance", JobRecord: "job"}
+NOUN: dict[type[WorkRecord], str] = {
+    DatasetRecord: "dataset",
+    DistanceRecord: "distance",
+    SelectionRecord: "selection",
+    JobRecord: "job",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +53,10 @@ def read_page(session: Session, kind: type[AnyWork], *, before: UUID | None, lim
     return Page(items=items[:limit], next=items[limit - 1].id if more else None)
 
 
-def read_artifact(session: Session, kind: type[JobRecord | DistanceRecord], work_id: UUID, name: str) -> ArtifactRecord:
-    """A file that a job or a distance made.
+def read_artifact(
+    session: Session, kind: type[JobRecord | DistanceRecord | SelectionRecord], work_id: UUID, name: str
+) -> ArtifactRecord:
+    """A file that a job, a distance or a selection made.
 
     Raises:
         NotFoundError: If there is no such work, or it makes no such file.

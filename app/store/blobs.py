@@ -35,6 +35,15 @@ class BlobStore:
         found = obstore.get(self.store, key, options={"range": (start, end)})
         return (bytes(chunk) for chunk in found.stream(min_chunk_size=CHUNK_BYTES))
 
+    def read(self, key: str, size: int) -> bytes:
+        """All ``size`` bytes of a blob.
+
+        Raises:
+            FileNotFoundError: If there is no such blob.
+            BlobStoreError: If the store does not answer.
+        """
+        return b"".join(self.stream(key, 0, size))
+
     def ping(self) -> None:
         """Ask the store for anything at all; raises what the store raises when it does not answer."""
         next(iter(obstore.list(self.store, chunk_size=1)), None)

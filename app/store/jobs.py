@@ -1,30 +1,54 @@
-"""Jobs, distances and their lists in the database."""
+"""Jobs, distances, selections and their lists in the database."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, defaultload, defer
+from sqlalchemy.orm import InstrumentedAttribute, Session, defaultload, defer, lazyload
 from sqlalchemy.sql.base import ExecutableOption
 
-from app.store.records import DatasetRecord, DistanceDatasetRecord, DistanceRecord, JobRecord, WorkRecord
+from app.store.records import (
+    DatasetRecord,
+    DistanceDatasetRecord,
+    DistanceRecord,
+    JobManifestRecord,
+    JobRecord,
+    SelectionRecord,
+    WorkRecord,
+)
 
 AnyWork = TypeVar("AnyWork", bound=WorkRecord)
 
 
 def add_job(
-    session: Session, *, target: DatasetRecord, source: DatasetRecord | None, request: dict[str, Any]
+    session: Session,
+    *,
+    target: DatasetRecord,
+    source: DatasetRecord | None,
+    request: dict[str, Any],
+    manifest: JobManifestRecord | None = None,
 ) -> JobRecord:
-    """Add a job that waits for a worker."""
+    """Add a job that waits for a worker; where several alphas are asked for, its own is still to be chosen."""
     record = JobRecord(
         target=target,
         source=source,
         strategy=request["strategy"],
-        alpha=request["alpha"],
+        alpha=None if isinstance(request["alpha"], list | str) else request["alpha"],
         request=request,
+        manifest=manifest,
         artifacts=[],
     )
+    session.add(record)
+    session.flush()
+    return record
+
+
+def add_selection(
+    session: Session, *, target: DatasetRecord, source: DatasetRecord | None, request: dict[str, Any]
+) -> SelectionRecord:
+    """Add a selection that waits for a worker."""
+    record = SelectionRecord(target=target, source=source, request=request, artifacts=[])
     session.add(record)
     session.flush()
     return record
@@ -59,5 +83,13 @@ def _unread(kind: type[WorkRecord]) -> list[ExecutableOption]:
         return [defer(kind.result), named.load_only(DatasetRecord.name)]
     if issubclass(kind, JobRecord):
         roles = (JobRecord.source, JobRecord.target)
-        return [defer(kind.result), *(defaultload(role).load_only(DatasetRecord.name) for role in roles)]
+        return [defer(kind.result), lazyload(JobRecord.manifest), *map(_name_of, roles)]
+    if issubclass(kind, SelectionRecord):
+        return [defer(kind.result), *map(_name_of, (SelectionRecord.source, SelectionRecord.target))]
     return []
+
+
+def _name_of(
+    role: InstrumentedAttribute[DatasetRecord] | InstrumentedAttribute[DatasetRecord | None],
+) -> ExecutableOption:
+    return defaultload(role).load_only(DatasetRecord.name)

@@ -73,6 +73,11 @@ class DatasetRecord(WorkRecord):
     name: Mapped[str] = mapped_column(String(200), unique=True)
     digest: Mapped[str | None] = mapped_column(String(64))
 
+    @property
+    def labelled(self) -> bool:
+        """Whether its images have classes; what was registered before one could say so, has."""
+        return bool(self.request.get("labelled", True))
+
 
 class DistanceRecord(WorkRecord):
     """The distance between a source and a target, or all distances between several datasets."""
@@ -104,18 +109,49 @@ class DistanceDatasetRecord(Record):
     dataset: Mapped[DatasetRecord] = relationship(lazy="joined", innerjoin=True)
 
 
+class SelectionRecord(WorkRecord):
+    """A choice of samples, to be labelled or to be trained on."""
+
+    __tablename__ = "selections"
+
+    target_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"), index=True)
+    source_id: Mapped[UUID | None] = mapped_column(ForeignKey("datasets.id"), index=True)
+    target: Mapped[DatasetRecord] = relationship(foreign_keys=target_id, lazy="joined", innerjoin=True)
+    source: Mapped[DatasetRecord | None] = relationship(foreign_keys=source_id, lazy="joined")
+    artifacts: Mapped[list["SelectionArtifactRecord"]] = relationship(
+        order_by="SelectionArtifactRecord.name", lazy="selectin"
+    )
+
+
 class JobRecord(WorkRecord):
     """A targeted-transfer job."""
 
     __tablename__ = "jobs"
 
     strategy: Mapped[str] = mapped_column(String(32))
-    alpha: Mapped[float]
+    alpha: Mapped[float | None]
     target_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"), index=True)
     source_id: Mapped[UUID | None] = mapped_column(ForeignKey("datasets.id"), index=True)
     target: Mapped[DatasetRecord] = relationship(foreign_keys=target_id, lazy="joined", innerjoin=True)
     source: Mapped[DatasetRecord | None] = relationship(foreign_keys=source_id, lazy="joined")
+    manifest: Mapped["JobManifestRecord | None"] = relationship(lazy="joined")
     artifacts: Mapped[list["JobArtifactRecord"]] = relationship(order_by="JobArtifactRecord.name", lazy="selectin")
+
+
+class JobManifestRecord(Record):
+    """What a job trains on that chooses nothing itself: a selection's samples.
+
+    Their labels are those that came with the job, or else the dataset's own.
+    """
+
+    __tablename__ = "job_manifests"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    selection_id: Mapped[UUID] = mapped_column(ForeignKey("selections.id"), index=True)
+    test_id: Mapped[UUID | None] = mapped_column(ForeignKey("datasets.id"), index=True)
+    labels: Mapped[dict[str, str] | None] = mapped_column(Document)
+    selection: Mapped[SelectionRecord] = relationship(lazy="joined", innerjoin=True)
+    test: Mapped[DatasetRecord | None] = relationship(lazy="joined")
 
 
 class ArtifactRecord(Record):
@@ -144,3 +180,11 @@ class DistanceArtifactRecord(ArtifactRecord):
     __tablename__ = "distance_artifacts"
 
     distance_id: Mapped[UUID] = mapped_column(ForeignKey("distances.id"), primary_key=True)
+
+
+class SelectionArtifactRecord(ArtifactRecord):
+    """A file that a selection made."""
+
+    __tablename__ = "selection_artifacts"
+
+    selection_id: Mapped[UUID] = mapped_column(ForeignKey("selections.id"), primary_key=True)

@@ -17,6 +17,9 @@ from ot3l_core.errors import CorruptImageError, ShapeMismatchError
 Indices: TypeAlias = NDArray[np.int64]
 Pixels: TypeAlias = NDArray[np.uint8]
 
+UNLABELLED = -1
+"""Stands where a label would, in a dataset without classes."""
+
 
 class Images(Protocol):
     """n pictures, readable from several threads at once."""
@@ -125,20 +128,27 @@ class ImageSplit:
         images: The pictures.
         labels: Class of each, shape ``(n,)``.
         sample_ids: Name of each, stable over re-reading: its path inside the dataset, or its split and position.
+        file_names: Path inside the dataset of the image file that holds each, where there are such files.
 
     Raises:
-        ShapeMismatchError: If the three differ in length.
+        ShapeMismatchError: If they differ in length.
     """
 
     images: Images
     labels: Indices
     sample_ids: tuple[str, ...]
+    file_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.images) == len(self.labels) == len(self.sample_ids):
             raise ShapeMismatchError(
                 f"every picture needs one label and one id: got {len(self.images)} pictures, "
                 f"{len(self.labels)} labels, {len(self.sample_ids)} ids"
+            )
+        if self.file_names is not None and len(self.file_names) != len(self.sample_ids):
+            raise ShapeMismatchError(
+                f"every picture needs one file name, or none has any: got {len(self.file_names)} names "
+                f"for {len(self.sample_ids)} pictures"
             )
 
     def __len__(self) -> int:
@@ -147,11 +157,14 @@ class ImageSplit:
     def take(self, indices: Indices) -> Self:
         """A view of the samples at ``indices``, in that order; no picture is copied."""
         match self.images:
-            case _ChosenImages(images, chosen):
-                view = _ChosenImages(images, chosen[indices])
+            case _ChosenImages(images, before):
+                view = _ChosenImages(images, before[indices])
             case images:
                 view = _ChosenImages(images, indices)
-        return type(self)(view, self.labels[indices], tuple(self.sample_ids[i] for i in indices.tolist()))
+        chosen = indices.tolist()
+        ids = tuple(self.sample_ids[index] for index in chosen)
+        names = None if self.file_names is None else tuple(self.file_names[index] for index in chosen)
+        return type(self)(view, self.labels[indices], ids, names)
 
     @cached_property
     def digest(self) -> str:
@@ -164,10 +177,10 @@ class ImageSplit:
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
-    """A labelled image dataset.
+    """An image dataset, labelled or not.
 
     Attributes:
-        classes: Class names, in the order of their labels.
+        classes: Class names, in the order of their labels; empty where nothing is labelled.
         pool: What may be trained on or measured.
         test: What is held out, where there is such a split.
     """
@@ -176,11 +189,28 @@ class ImageDataset:
     pool: ImageSplit
     test: ImageSplit | None
 
+    @property
+    def labelled(self) -> bool:
+        """Whether its pictures have classes."""
+        return bool(self.classes)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over classes, pictures and labels of both splits, whatever they are packaged in."""
         splits = [split and (split.digest, _labels_digest(split.labels)) for split in (self.pool, self.test)]
         return hashlib.sha256(json.dumps([self.classes, *splits]).encode()).hexdigest()
+
+
+def unlabelled_dataset(images: Images, sample_ids: tuple[str, ...], *, in_files: bool = False) -> ImageDataset:
+    """A pool of pictures without classes, and without anything held out.
+
+    Args:
+        images: n pictures.
+        sample_ids: Name of each.
+        in_files: Whether these names are those of image files.
+    """
+    labels = np.full(len(sample_ids), UNLABELLED, dtype=np.int64)
+    return ImageDataset((), ImageSplit(images, labels, sample_ids, sample_ids if in_files else None), None)
 
 
 def _labels_digest(labels: Indices) -> str:

@@ -1,6 +1,7 @@
 """One entrance for every storage format."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ def open_dataset(spec: DatasetSpec) -> ImageDataset:
     """Find a dataset's samples, classes and splits; pictures are decoded later.
 
     Classes of fewer than ``min_class_size`` samples are dropped first; then, where the data has no test split of its
-    own, one is held out.
+    own, one is held out. A dataset without labels is one pool.
 
     Raises:
         InvalidSettingError: If a setting names something unknown.
@@ -41,9 +42,12 @@ def open_dataset(spec: DatasetSpec) -> ImageDataset:
         DatasetLayoutError: If something is there, in another layout.
         UnsafeDataError: If reading it could run code, escape its folder or exhaust the machine.
         MissingClassError: If a class folder is empty, or the test split has a class that the pool lacks.
-        TooFewSamplesError: If fewer than two classes remain.
+        TooFewSamplesError: If fewer than two classes remain, or a pool without labels has fewer than two pictures.
     """
-    dataset = _without_small_classes(_READERS[spec.format](spec), spec.min_class_size)
+    found = _READERS[spec.format](spec)
+    if not spec.labelled:
+        return _require_choice(found)
+    dataset = _without_small_classes(found, spec.min_class_size)
     _require_text(dataset.classes)
     if len(dataset.classes) < 2:
         raise TooFewSamplesError(
@@ -60,6 +64,14 @@ def open_dataset(spec: DatasetSpec) -> ImageDataset:
             field="path",
         )
     return dataset
+
+
+def _require_choice(pool: ImageDataset) -> ImageDataset:
+    if len(pool.pool) < 2:
+        raise TooFewSamplesError(
+            f"there are {len(pool.pool)} pictures to choose from: at least 2 are needed", field="path"
+        )
+    return pool
 
 
 def _require_text(classes: tuple[str, ...]) -> None:
@@ -83,7 +95,7 @@ def _without_small_classes(dataset: ImageDataset, min_class_size: int) -> ImageD
 def _only(split: ImageSplit, kept: NDArray[np.bool_]) -> ImageSplit:
     """The samples of the kept classes, whose labels close ranks."""
     left = split.take(np.flatnonzero(kept[split.labels]))
-    return ImageSplit(left.images, (np.cumsum(kept) - 1)[left.labels], left.sample_ids)
+    return replace(left, labels=(np.cumsum(kept) - 1)[left.labels])
 
 
 def _with_held_out_test(dataset: ImageDataset, fraction: float) -> ImageDataset:

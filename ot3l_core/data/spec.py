@@ -10,6 +10,7 @@ from ot3l_core.names import DatasetFormat
 _Setting = TypeVar("_Setting")
 
 _NAMED = {DatasetFormat.BUILTIN, DatasetFormat.TORCHVISION}
+_LABELS_OPTIONAL = {DatasetFormat.IMAGE_FOLDER, DatasetFormat.ZIP, DatasetFormat.PARQUET, DatasetFormat.NPZ}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class DatasetSpec:
         download: Whether torchvision may fetch what is missing.
         test_fraction: Share of each class held out, in [0, 1), where the data has no test split of its own; 0 for none.
         min_class_size: Classes with fewer samples in all are dropped, before any splitting.
+        labelled: Whether the pictures have classes. Where not, they are one pool, whatever ``test_fraction`` and
+            ``min_class_size`` say, and nothing is read that could be a label.
 
     Raises:
         InvalidSettingError: If a setting is outside its domain, or one that the format needs is absent.
@@ -40,6 +43,7 @@ class DatasetSpec:
     download: bool = False
     test_fraction: float = 0.2
     min_class_size: int = 1
+    labelled: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.test_fraction < 1:
@@ -56,6 +60,19 @@ class DatasetSpec:
             self.required_path  # noqa: B018
         if self.format is DatasetFormat.COCO:
             self.required_annotations  # noqa: B018
+        if not self.labelled:
+            self._refuse_what_labels_need()
+
+    def _refuse_what_labels_need(self) -> None:
+        if self.format not in _LABELS_OPTIONAL:
+            raise InvalidSettingError(
+                f"the format {self.format.value!r} always has labels: labelled may be false for "
+                f"{', '.join(sorted(_LABELS_OPTIONAL))}",
+                field="labelled",
+            )
+        for field in ("label_column", "test_path"):
+            if getattr(self, field) is not None:
+                raise InvalidSettingError(f"{field} needs labels: leave it out, or set labelled to true", field=field)
 
     @property
     def required_path(self) -> Path:

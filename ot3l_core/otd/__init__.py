@@ -5,7 +5,8 @@
 3. ``ground_cost`` joins both into the cost of moving one labelled sample onto another.
 4. ``dataset_distance`` solves that transport problem, with a certificate and a score for every target sample.
 5. ``class_scores`` ranks the target classes; ``rank_stability`` says how far to trust the ranking.
-6. ``dataset_matrix`` does 2 to 4 for every pair of many datasets, and says which are nearest to each other.
+6. ``measure`` does 1 to 3 and 5, and 4 where a score needs it: what selection reads.
+7. ``dataset_matrix`` does 2 to 4 for every pair of many datasets, and says which are nearest to each other.
 
 Source:
     alvarez2020geometric.
@@ -15,12 +16,14 @@ from ot3l_core.otd.dataset_distance import DatasetDistance, dataset_distance
 from ot3l_core.otd.ground_cost import ground_cost
 from ot3l_core.otd.label_distances import label_distances
 from ot3l_core.otd.matrix import DatasetMatrix, Merge, Nearest, dataset_matrix
+from ot3l_core.otd.measured import Measured, measure
 from ot3l_core.otd.scaling import scale_features
 from ot3l_core.otd.scores import RankStability, class_scores, rank_stability
 
 __all__ = [
     "DatasetDistance",
     "DatasetMatrix",
+    "Measured",
     "Merge",
     "Nearest",
     "RankStability",
@@ -29,6 +32,7 @@ __all__ = [
     "dataset_matrix",
     "ground_cost",
     "label_distances",
+    "measure",
     "rank_stability",
     "scale_features",
 ]

@@ -29,6 +29,11 @@ class SelectionSettings:
     unit: Unit = Unit.CLASS
     class_score: ClassScore = ClassScore.MEAN
 
+    @property
+    def needs_sample_scores(self) -> bool:
+        """Whether single samples are ranked by their distance."""
+        return self.strategy.needs_scores and self.unit is Unit.SAMPLE
+
     def __post_init__(self) -> None:
         if not 0 <= self.alpha <= 1:
             raise InvalidSettingError(f"alpha must lie in [0, 1]: got {self.alpha}", field="alpha")

@@ -19,6 +19,9 @@ SUMMARY = {
 }
 
 
+POOL_SUMMARY = {"classes": [], "n_pool": 80, "n_test": 0}
+
+
 @pytest.fixture
 def queue():
     return RecordingQueue()
@@ -60,6 +63,21 @@ def register(client, finish):
         assert reply.status_code == 202, reply.text
         dataset_id = UUID(reply.json()["id"])
         finish(DatasetRecord, dataset_id, digest="0" * 64, result=summary)
+        return dataset_id
+
+    return add
+
+
+@pytest.fixture
+def register_pool(client, finish, settings):
+    """A dataset without labels that has been inspected."""
+
+    def add(name="pool"):
+        (settings.dataset_roots[0] / name).mkdir()
+        reply = client.post("/datasets", json={"format": "image_folder", "path": name, "labelled": False})
+        assert reply.status_code == 202, reply.text
+        dataset_id = UUID(reply.json()["id"])
+        finish(DatasetRecord, dataset_id, digest="1" * 64, result=POOL_SUMMARY)
         return dataset_id
 
     return add

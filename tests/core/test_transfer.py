@@ -9,7 +9,7 @@ from ot3l_core.finetune.backbones import load_backbone
 from ot3l_core.finetune.training import TrainingSettings
 from ot3l_core.names import ClassScore, FeatureScaling, LabelDistanceMethod, Phase, Strategy, Unit
 from ot3l_core.progress import ignore_progress
-from ot3l_core.selection import SelectionSettings
+from ot3l_core.selection import Selection, SelectionSettings
 from ot3l_core.transfer import TransferSettings, run_transfer
 
 
@@ -32,7 +32,16 @@ TEST = clusters(3, 10, seed=3)
 
 
 def transfer(
-    backbone, *, source=SOURCE, pool=POOL, test=TEST, seeds=(0, 1), enter=lambda _: ignore_progress, **selection
+    backbone,
+    *,
+    source=SOURCE,
+    pool=POOL,
+    test=TEST,
+    seeds=(0, 1),
+    enter=lambda _: ignore_progress,
+    given=None,
+    alphas=(),
+    **selection,
 ):
     settings = TransferSettings(
         selection=SelectionSettings(**({"budget": 30} | selection)),
@@ -40,8 +49,9 @@ def transfer(
         label_distance=LabelDistanceMethod.GAUSSIAN,
         scaling=FeatureScaling.UNIT,
         seeds=seeds,
+        alphas=alphas,
     )
-    return run_transfer(backbone, source=source, pool=pool, test=test, settings=settings, enter=enter)
+    return run_transfer(backbone, source=source, pool=pool, test=test, settings=settings, enter=enter, given=given)
 
 
 def weights(run):
@@ -96,6 +106,42 @@ def test_a_class_without_samples_is_named(backbone):
         transfer(backbone, pool=gap, strategy=Strategy.UNIFORM)
 
 
+def test_what_was_chosen_before_is_trained_on_as_it_is(backbone):
+    chosen = transfer(backbone, strategy=Strategy.MEDOIDS, seeds=(0,)).chosen
+    gap = LabelledSamples(POOL.features, POOL.labels, (*POOL.classes, "never seen"))
+    wider = LabelledSamples(TEST.features, TEST.labels, gap.classes)
+    result = transfer(backbone, source=None, pool=gap, test=wider, given=chosen.selection)
+    assert all(run.selection is chosen.selection for run in result.runs)
+    assert (result.measured, result.sweep) == (None, None)
+    assert not torch.equal(weights(result.runs[0]), weights(result.runs[1]))
+    same = transfer(backbone, given=chosen.selection, seeds=(0,))
+    assert torch.equal(weights(same.chosen), weights(chosen))
+
+
+def test_a_strategy_that_covers_the_pool_reads_no_source(backbone):
+    with_source, without = (transfer(backbone, source=source, strategy=Strategy.COVERAGE) for source in (SOURCE, None))
+    for one, other in zip(with_source.runs, without.runs, strict=True):
+        assert torch.equal(one.selection.indices, other.selection.indices)
+        assert float(one.selection.shares.sum()) == pytest.approx(1.0)
+
+
+def test_the_alpha_that_is_chosen_selects_as_if_it_had_been_given(backbone):
+    pool = clusters(3, 130, seed=2)
+    swept = transfer(backbone, pool=pool, budget=200, alphas=(0.0, 0.5, 1.0))
+    assert [point.alpha for point in swept.sweep.points] == [0.0, 0.5, 1.0]
+    given = transfer(backbone, pool=pool, budget=200, alpha=swept.sweep.chosen)
+    assert given.sweep is None
+    for one, other in zip(swept.runs, given.runs, strict=True):
+        assert torch.equal(one.selection.indices, other.selection.indices)
+        assert torch.equal(weights(one), weights(other))
+
+
+def test_only_what_mixes_has_alphas_to_choose_among(backbone):
+    with pytest.raises(InvalidSettingError, match="mixed") as caught:
+        transfer(backbone, strategy=Strategy.UNIFORM, alphas=(0.0, 1.0))
+    assert caught.value.field == "alpha"
+
+
 def test_phases_come_in_order_and_each_can_stop_the_work(backbone):
     entered = []
 
@@ -105,6 +151,14 @@ def test_phases_come_in_order_and_each_can_stop_the_work(backbone):
 
     transfer(backbone, enter=enter)
     assert entered == [Phase.MEASURING, Phase.SELECTING, Phase.TRAINING, Phase.EVALUATING]
+    entered.clear()
+    transfer(backbone, pool=clusters(3, 130, seed=2), budget=200, alphas=(0.0, 1.0), enter=enter)
+    measured = [Phase.MEASURING, Phase.SELECTING, Phase.SWEEPING]
+    assert entered == [*measured, Phase.TRAINING, Phase.EVALUATING]
+    entered.clear()
+    every = Selection(torch.arange(len(POOL)), ("all",) * len(POOL), None, 0)
+    transfer(backbone, source=None, given=every, enter=enter)
+    assert entered == [Phase.TRAINING, Phase.EVALUATING]
 
     def stop(_share):
         raise Cancelled("stop")

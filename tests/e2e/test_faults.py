@@ -29,6 +29,25 @@ def test_a_killed_worker_costs_only_time(service, undisturbed, phase):
     assert measured(job) == undisturbed
 
 
+def test_a_worker_that_is_killed_while_it_tunes_goes_on_where_it_was(service):
+    body = {**SMALL, "strategy": "uniform", "seeds": [0], "fine_tune": {"blocks": 1, "epochs": 12, "patience": 12}}
+    undisturbed = measured(service.run("/jobs", body))
+    states = service.embedded.data_dir / "tuning"
+    assert not list(states.iterdir())
+    location = service.post("/jobs", body)
+
+    def is_under_way(job):
+        return job["finished_at"] is not None or any(states.glob("*/0.safetensors"))
+
+    service.wait(location, until=is_under_way)
+    service.kill_workers()
+    assert list(states.glob("*/0.safetensors"))
+    job = service.wait(location)
+    assert (job["state"], job["attempt"]) == ("succeeded", 2)
+    assert measured(job) == undisturbed
+    service.wait(location, until=lambda _: not list(states.iterdir()))
+
+
 def test_a_broker_that_loses_everything_costs_only_time(service, undisturbed):
     locations = [service.post("/jobs", {**SMALL, "strategy": "mixed"}) for _ in range(3)]
     service.wait(locations[0], until=lambda job: job["state"] != "queued")

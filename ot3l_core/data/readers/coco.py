@@ -64,7 +64,7 @@ def open_coco(spec: DatasetSpec) -> ImageDataset:
     boxes = np.array([item.box for item in objects], dtype=np.int64).reshape(-1, 4)
     images = EncodedImages(lambda index: read_image_file(root, files[index]), ids, boxes)
     labels = np.array([label_of[item.category] for item in objects], dtype=np.int64)
-    return ImageDataset(classes, ImageSplit(images, labels, ids), None)
+    return ImageDataset(classes, ImageSplit(images, labels, ids, tuple(files)), None)
 
 
 class _MalformedError(Exception):

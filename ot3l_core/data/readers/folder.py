@@ -5,13 +5,15 @@ from pathlib import Path
 
 from ot3l_core.data.images import ImageDataset
 from ot3l_core.data.limits import refuse_large_image
-from ot3l_core.data.readers.trees import Listing, is_hidden, tree_dataset
+from ot3l_core.data.readers.trees import Listing, is_hidden, pile_dataset, tree_dataset
 from ot3l_core.data.spec import DatasetSpec
 from ot3l_core.errors import DatasetLayoutError, DatasetNotFoundError, UnsafeDataError
 
 
 def open_image_folder(spec: DatasetSpec) -> ImageDataset:
     """Read ``root/class/picture``, or ``root/train/class/picture`` with ``root/test/class/picture``.
+
+    Without labels, every picture below the root is read.
 
     Raises:
         DatasetNotFoundError: If there is no folder, or a part of it cannot be listed.
@@ -20,7 +22,8 @@ def open_image_folder(spec: DatasetSpec) -> ImageDataset:
         UnsafeDataError: If a symbolic link leaves the folder, or pickles stand where images belong.
     """
     root = require_folder(spec.required_path)
-    return tree_dataset(_list(root), lambda name: read_image_file(root, name))
+    dataset_of = tree_dataset if spec.labelled else pile_dataset
+    return dataset_of(_list(root), lambda name: read_image_file(root, name))
 
 
 def require_folder(root: Path) -> Path:

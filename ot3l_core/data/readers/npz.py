@@ -2,13 +2,14 @@
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ot3l_core.data.images import ArrayImages, ImageDataset, ImageSplit, Pixels
+from ot3l_core.data.images import ArrayImages, ImageDataset, ImageSplit, Pixels, unlabelled_dataset
 from ot3l_core.data.limits import refuse_bomb
 from ot3l_core.data.readers.folder import require_file
 from ot3l_core.data.readers.labelling import Stored, encode_labels, positions
@@ -22,13 +23,15 @@ _TWO_SPLITS = (
     (("x_train", "y_train"), ("x_test", "y_test")),
     (("train_images", "train_labels"), ("test_images", "test_labels")),
 )
+_POOL_PICTURES = tuple(images for images, _ in (*_ONE_SPLIT, *(train for train, _ in _TWO_SPLITS)))
 _LAYOUT = "expected arrays x and y, images and labels, x_train, y_train, x_test and y_test, or train_images etc."
 
 
 def open_npz(spec: DatasetSpec) -> ImageDataset:
     """Read uint8 pictures ``(n, h, w)``, ``(n, h, w, 1)`` or ``(n, h, w, 3)`` with integer or string labels ``(n,)``.
 
-    An array ``classes`` of strings names the classes 0, 1, ...; without it each is named after its label.
+    An array ``classes`` of strings names the classes 0, 1, ...; without it each is named after its label. Without
+    labels, only the pictures of ``x``, ``images``, ``x_train`` or ``train_images`` are read.
 
     Raises:
         DatasetNotFoundError: If there is no file.
@@ -36,6 +39,8 @@ def open_npz(spec: DatasetSpec) -> ImageDataset:
         UnsafeDataError: If it is or holds a pickle, or would grow beyond reason.
     """
     path = require_file(spec.required_path)
+    if not spec.labelled:
+        return _open_pool(path)
     arrays = _load(path)
     pairs = _find_splits(arrays)
     names = _class_names(arrays)
@@ -54,7 +59,16 @@ def open_npz(spec: DatasetSpec) -> ImageDataset:
     return ImageDataset(classes, splits[0], splits[1] if len(splits) > 1 else None)
 
 
-def _load(path: Path) -> Arrays:
+def _open_pool(path: Path) -> ImageDataset:
+    arrays = _load(path, only=_POOL_PICTURES)
+    name = next((name for name in _POOL_PICTURES if name in arrays), None)
+    if name is None:
+        raise DatasetLayoutError(f"{path.name!r} has no pictures: expected an array x or images", field="path")
+    pixels = _pixels(arrays[name], name)
+    return unlabelled_dataset(ArrayImages(pixels), positions("train", len(pixels)))
+
+
+def _load(path: Path, *, only: Sequence[str] | None = None) -> Arrays:
     with path.open("rb") as stream:
         start = stream.read(2)
     # Protocol 2 and later: numpy would hand it to the unpickler if it were allowed to.
@@ -67,7 +81,7 @@ def _load(path: Path) -> Arrays:
             for member in archive.infolist():
                 refuse_bomb(member.filename, stored=member.compress_size, declared=member.file_size)
         with np.load(path, allow_pickle=False) as stored:
-            return {name: _array(stored, name, path) for name in stored.files}
+            return {name: _array(stored, name, path) for name in stored.files if only is None or name in only}
     except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, MemoryError, SyntaxError, TypeError,
             zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
         raise DatasetLayoutError(

@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ot3l_core.data.images import EncodedImages, ImageDataset, ImageSplit, Indices
+from ot3l_core.data.images import EncodedImages, ImageDataset, Images, ImageSplit, Indices, unlabelled_dataset
 from ot3l_core.data.limits import refuse_bomb
 from ot3l_core.data.readers.folder import require_file
 from ot3l_core.data.readers.labelling import Stored, encode_labels, positions
@@ -29,6 +29,7 @@ def open_parquet(spec: DatasetSpec) -> ImageDataset:
 
     Pictures are in a column of structs ``{bytes, path}`` or of plain bytes, labels in one of integers or strings. Both
     are found by name and type. Classes are named by the schema's ``huggingface`` metadata, otherwise by their values.
+    Without labels, only the column of pictures is read, and of a folder only ``train*.parquet``.
 
     Raises:
         DatasetNotFoundError: If a file is missing.
@@ -36,6 +37,10 @@ def open_parquet(spec: DatasetSpec) -> ImageDataset:
         UnsafeDataError: If a file would grow beyond reason.
     """
     files = _files_of_splits(spec)
+    if not spec.labelled:
+        pictures = [chunk for path in files["train"] for chunk in _read_pictures(path)]
+        ids = positions("train", sum(map(len, pictures)))
+        return unlabelled_dataset(_images(pictures, ids), ids)
     tables = {split: [_read(path, spec.label_column) for path in paths] for split, paths in files.items()}
     stored = [np.concatenate([table.labels for table in parts]) for parts in tables.values()]
     classes, encoded = encode_labels(stored, tables["train"][0].names, field="label_column")
@@ -68,6 +73,24 @@ class _Table:
 
 
 def _read(path: Path, label_column: str | None) -> _Table:
+    def columns_of(schema: "pa.Schema") -> list[str]:
+        image = _image_column(schema)
+        return [image, _label_column(schema, image, label_column)]
+
+    schema, (image, label), groups = _read_groups(path, columns_of)
+    pictures = [chunk for group in groups for chunk in _bytes_of(group[image])]
+    labels = np.concatenate([np.empty(0, np.int64), *(_labels(group[label], label) for group in groups)])
+    return _Table(pictures, labels, _class_names(schema.metadata, label))
+
+
+def _read_pictures(path: Path) -> "list[pa.Array]":
+    _, (image,), groups = _read_groups(path, lambda schema: [_image_column(schema)])
+    return [chunk for group in groups for chunk in _bytes_of(group[image])]
+
+
+def _read_groups(
+    path: Path, columns_of: "Callable[[pa.Schema], list[str]]"
+) -> "tuple[pa.Schema, list[str], list[pa.Table]]":
     import pyarrow as pa  # noqa: PLC0415 - optional
     import pyarrow.parquet as pq  # noqa: PLC0415
 
@@ -77,15 +100,11 @@ def _read(path: Path, label_column: str | None) -> _Table:
             unpacked = sum(file.metadata.row_group(group).total_byte_size for group in groups)
             refuse_bomb(path.name, stored=path.stat().st_size, declared=unpacked)
             schema = file.schema_arrow
-            image = _image_column(schema)
-            label = _label_column(schema, image, label_column)
+            columns = columns_of(schema)
             # Group by group, because Arrow cannot read nested columns of more than 2 GiB at once.
-            tables = [file.read_row_group(group, columns=[image, label]) for group in groups]
+            return schema, columns, [file.read_row_group(group, columns=columns) for group in groups]
     except (pa.ArrowException, OSError) as error:
         raise DatasetLayoutError(f"{path.name!r} is no readable parquet file", field="path") from error
-    pictures = [chunk for table in tables for chunk in _bytes_of(table[image])]
-    labels = np.concatenate([np.empty(0, np.int64), *(_labels(table[label], label) for table in tables)])
-    return _Table(pictures, labels, _class_names(schema.metadata, label))
 
 
 def _image_column(schema: "pa.Schema") -> str:
@@ -164,12 +183,15 @@ def _class_names(metadata: Mapping[bytes, bytes] | None, label: str) -> list[str
 
 
 def _split(name: str, parts: Sequence[_Table], labels: Indices) -> ImageSplit:
-    pictures = [chunk for part in parts for chunk in part.pictures]
+    ids = positions(name, len(labels))
+    return ImageSplit(_images([chunk for part in parts for chunk in part.pictures], ids), labels, ids)
+
+
+def _images(pictures: "Sequence[pa.Array]", ids: tuple[str, ...]) -> Images:
     starts = list(accumulate(map(len, pictures), initial=0))
 
     def read(index: int) -> bytes:
         chunk = bisect_right(starts, index) - 1
         return bytes(pictures[chunk][index - starts[chunk]].as_py())
 
-    ids = positions(name, len(labels))
-    return ImageSplit(EncodedImages(read, ids), labels, ids)
+    return EncodedImages(read, ids)

@@ -106,6 +106,7 @@ class _Opened:
     labels: Indices
     ids: tuple[str, ...]
     names: list[str] | None
+    in_files: bool
 
 
 def open_torchvision(spec: DatasetSpec) -> ImageDataset:
@@ -129,7 +130,10 @@ def open_torchvision(spec: DatasetSpec) -> ImageDataset:
         for part, arguments in zip(("train", "test"), known.splits, strict=False)
     ]
     classes, encoded = encode_labels([part.labels for part in opened], opened[0].names, field="dataset")
-    splits = [ImageSplit(part.images, labels, part.ids) for part, labels in zip(opened, encoded, strict=True)]
+    splits = [
+        ImageSplit(part.images, labels, part.ids, part.ids if part.in_files else None)
+        for part, labels in zip(opened, encoded, strict=True)
+    ]
     return ImageDataset(classes, splits[0], splits[1] if len(splits) > 1 else None)
 
 
@@ -149,7 +153,8 @@ def _open(known: _Known, arguments: Arguments, root: Path, part: str, *, downloa
         if known.in_files:
             return _from_files(root, _files(dataset, known.kind), _class_names(dataset))
         labels = _labels(dataset)
-        return _Opened(ArrayImages(_pixels(dataset.data)), labels, positions(part, len(labels)), _class_names(dataset))
+        ids = positions(part, len(labels))
+        return _Opened(ArrayImages(_pixels(dataset.data)), labels, ids, _class_names(dataset), in_files=False)
     except (RuntimeError, OSError, ValueError, TypeError, AssertionError, EOFError, LookupError) as error:
         raise _unreadable(known, root, download=download) from error
 
@@ -173,7 +178,7 @@ def _from_files(root: Path, files: Iterable[tuple[str | Path, int]], names: list
     paths, labels = zip(*files, strict=True)
     ids = tuple(Path(path).relative_to(root).as_posix() for path in paths)
     images = EncodedImages(lambda index: read_image_file(root, ids[index]), ids)
-    return _Opened(images, np.array(labels, dtype=np.int64), ids, names)
+    return _Opened(images, np.array(labels, dtype=np.int64), ids, names, in_files=True)
 
 
 def _pixels(stored: ArrayLike) -> Pixels:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ot3l_core.data.decoding import IMAGE_SUFFIXES
-from ot3l_core.data.images import EncodedImages, ImageDataset, ImageSplit
+from ot3l_core.data.images import EncodedImages, ImageDataset, ImageSplit, unlabelled_dataset
 from ot3l_core.errors import DatasetLayoutError, MissingClassError, UnsafeDataError
 
 Parts: TypeAlias = tuple[str, ...]
@@ -18,6 +18,7 @@ POOL_NAMES = frozenset({"train", "training", "pool"})
 # A test split wins over a validation split: the latter is cut from what was selected.
 TEST_NAMES = ("test", "testing", "val", "valid", "validation")
 _LAYOUT = "expected class/picture, or train/class/picture and test/class/picture"
+_PILE = "expected pictures, in any folders"
 _PICKLES = frozenset({".pkl", ".pickle", ".pt", ".pth"})
 
 
@@ -57,7 +58,7 @@ def tree_dataset(listing: Listing, read: Callable[[str], bytes]) -> ImageDataset
     pictures = sorted(PurePosixPath(name).parts for name in listing.files if _is_image(name))
     folders = {PurePosixPath(name).parts for name in listing.folders}
     if not pictures:
-        raise _no_images(listing)
+        raise _no_images(listing, _LAYOUT)
     depth = _enclosing_depth(pictures)
     pool_root, test_root = _split_roots(pictures, depth)
     in_pool = _below(pictures, pool_root)
@@ -70,11 +71,29 @@ def tree_dataset(listing: Listing, read: Callable[[str], bytes]) -> ImageDataset
     return ImageDataset(classes, pool, test)
 
 
+def pile_dataset(listing: Listing, read: Callable[[str], bytes]) -> ImageDataset:
+    """The unlabelled pool that all images of a tree are, whatever folders they lie in, sorted by name.
+
+    Args:
+        listing: The tree.
+        read: The bytes of a file of the listing; safe to call from several threads.
+
+    Raises:
+        UnsafeDataError: If there are pickles where images belong.
+        DatasetLayoutError: If there are no images.
+    """
+    pictures = sorted(PurePosixPath(name).parts for name in listing.files if _is_image(name))
+    if not pictures:
+        raise _no_images(Listing(listing.files, ()), _PILE)
+    ids = tuple("/".join(parts) for parts in pictures)
+    return unlabelled_dataset(EncodedImages(lambda index: read(ids[index]), ids), ids, in_files=True)
+
+
 def _is_image(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
-def _no_images(listing: Listing) -> DatasetLayoutError | UnsafeDataError | MissingClassError:
+def _no_images(listing: Listing, layout: str) -> DatasetLayoutError | UnsafeDataError | MissingClassError:
     endings = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in listing.files)
     pickles = sorted(_PICKLES & endings.keys())
     if pickles:
@@ -85,12 +104,12 @@ def _no_images(listing: Listing) -> DatasetLayoutError | UnsafeDataError | Missi
         )
     if endings:
         found = ", ".join(f"{count} x {ending}" for ending, count in endings.most_common(3))
-        return DatasetLayoutError(f"there are no images, only {found}: {_LAYOUT}", field="path")
+        return DatasetLayoutError(f"there are no images, only {found}: {layout}", field="path")
     if listing.folders:
         return MissingClassError(
             f"no class folder holds an image, for one {min(listing.folders)!r}: add images to each", field="path"
         )
-    return DatasetLayoutError(f"there is nothing in it: {_LAYOUT}", field="path")
+    return DatasetLayoutError(f"there is nothing in it: {layout}", field="path")
 
 
 def _enclosing_depth(pictures: Sequence[Parts]) -> int:
@@ -143,4 +162,4 @@ def _split(pictures: Sequence[Parts], depth: int, classes: Sequence[str], read: 
     ids = tuple("/".join(parts) for parts in pictures)
     label_of = {name: label for label, name in enumerate(classes)}
     labels = np.array([label_of[parts[depth]] for parts in pictures], dtype=np.int64)
-    return ImageSplit(EncodedImages(lambda index: read(ids[index]), ids), labels, ids)
+    return ImageSplit(EncodedImages(lambda index: read(ids[index]), ids), labels, ids, file_names=ids)

@@ -11,6 +11,7 @@ from sqlalchemy import event
 from app.api.files import parse_range
 from app.errors import RangeError
 from app.queue import TaskName
+from app.schemas.jobs import JobCreate
 from app.store.blobs import open_blobs
 from app.store.jobs import list_work
 from app.store.records import JobArtifactRecord, JobRecord
@@ -64,6 +65,18 @@ def test_a_job_is_stored_then_enqueued(client, queue, job):
     [
         ({"alpha": 1.5}, "alpha"),
         ({"alpha": -0.1}, "alpha"),
+        ({"alpha": "some"}, "alpha"),
+        ({"alpha": None}, "alpha"),
+        ({"alpha": [0.5]}, "alpha"),
+        ({"alpha": [0.5, 0.5]}, "alpha"),
+        ({"alpha": [0, 0.5, 1.5]}, "alpha.2"),
+        ({"alpha": [number / 22 for number in range(22)]}, "alpha"),
+        ({"alpha": "auto", "strategy": "medoids"}, "alpha"),
+        ({"fine_tune": {"blocks": 0}}, "fine_tune.blocks"),
+        ({"fine_tune": {"label_smoothing": 1}}, "fine_tune.label_smoothing"),
+        ({"exports": ["pdf"]}, "exports.0"),
+        ({"weights": "../outside.pt"}, "weights"),
+        ({"weights": "nothing.pt"}, "weights"),
         ({"strategy": "best"}, "strategy"),
         ({"budget": 0}, "budget"),
         ({"backbone": "resnet19"}, "backbone"),
@@ -87,6 +100,55 @@ def test_a_bad_job_names_its_field(client, register, queue, body, field):
     assert (reply.status_code, reply.json()["type"]) == (422, "invalid_request")
     assert [error["field"] for error in reply.json()["errors"]] == [field]
     assert queue.messages == []
+
+
+@pytest.mark.parametrize(("alpha", "told"), [("auto", "auto"), ([1, 0, 0.3], [1.0, 0.0, 0.3])])
+def test_alpha_is_empty_until_it_is_chosen(client, register, finish, alpha, told):
+    register("source")
+    register("target")
+    reply = client.post("/jobs", json={"target": "target", "source": "source", "alpha": alpha})
+    assert reply.status_code == 202, reply.text
+    assert (reply.json()["alpha"], reply.json()["request"]["alpha"]) == (None, told)
+    finish(JobRecord, UUID(reply.json()["id"]), alpha=0.25)
+    assert client.get(reply.headers["Location"]).json()["alpha"] == 0.25
+
+
+def test_what_to_choose_among_is_what_was_asked_for():
+    assert JobCreate(target="a", alpha="auto").alphas == (0.0, 0.25, 0.5, 0.75, 1.0)
+    assert JobCreate(target="a", alpha=[1, 0]).alphas == (1.0, 0.0)
+    assert JobCreate(target="a", alpha=1).alphas == ()
+    assert JobCreate(target="a", strategy="uniform", alpha=0.1).alphas == ()
+
+
+def test_own_weights_are_named_as_the_client_named_them(client, register, settings):
+    register("target")
+    (settings.dataset_roots[0] / "mine.pt").touch()
+    reply = client.post("/jobs", json={"target": "target", "strategy": "uniform", "weights": "mine.pt"})
+    assert (reply.status_code, reply.json()["request"]["weights"]) == (202, "mine.pt")
+    assert str(settings.dataset_roots[0]) not in reply.text
+    for path, body in (("/selections", {"target": "target"}), ("/distances", {"datasets": ["target", "target"]})):
+        refused = client.post(path, json=body | {"weights": "other.pt"})
+        assert [error["field"] for error in refused.json()["errors"]] == ["weights"]
+
+
+def test_a_result_of_an_earlier_version_is_still_read(client, job, finish):
+    spread = {"mean": 0.5, "std": None, "interval": None, "values": [0.5]}
+    phase = {"phase": "mixed", "per_class_recall": [0.5], "confusion": [[1]]}
+    training = {"seed": 0, "n_selected": 9, "n_epochs": 1, "best_epoch": 1, "train_loss": [1.0], "validation_loss": []}
+    earlier = {
+        "classes": ["cat"],
+        "phases": [phase | dict.fromkeys(("accuracy", "macro_f1", "calibration_error"), spread)],
+        "selection": {"size": 9, "shortfall": 0, "per_class": [9]},
+        "training": [training],
+        "checkpoint": {"seed": 0, "accuracy": 0.5, "n_correct": 1, "n_test": 2},
+        "class_distances": [],
+        "n_pool": 9,
+        "n_test": 2,
+        "n_source": 0,
+    }
+    finish(JobRecord, UUID(job.json()["id"]), result=earlier)
+    result = client.get(job.headers["Location"]).json()["result"]
+    assert (result["phases"][0]["log_loss"], result["tuning"], result["alpha_sweep"]) == (None, [], None)
 
 
 def test_an_unknown_backbone_gets_a_suggestion(client, register):

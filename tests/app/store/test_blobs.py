@@ -80,6 +80,7 @@ def test_what_is_stored_comes_back_in_any_part(blobs, file):
     blobs.put_file("jobs/one/checkpoint", file)
     for start, end in ((0, len(CONTENT)), (0, 1), (5_000_000, 5_000_001), (123, 9_999_999), (7, 7)):
         assert b"".join(blobs.stream("jobs/one/checkpoint", start, end)) == CONTENT[start:end]
+    assert blobs.read("jobs/one/checkpoint", len(CONTENT)) == CONTENT
     blobs.ping()
 
 

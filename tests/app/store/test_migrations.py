@@ -9,9 +9,15 @@ from sqlalchemy.exc import IntegrityError
 
 from alembic import command
 from app.store.datasets import find_dataset
-from app.store.jobs import add_distance, get_work, list_work
+from app.store.jobs import add_distance, add_job, add_selection, get_work, list_work
 from app.store.migrations import migrate, migration_config
-from app.store.records import DistanceArtifactRecord, DistanceRecord, JobRecord
+from app.store.records import (
+    DistanceArtifactRecord,
+    DistanceRecord,
+    JobManifestRecord,
+    JobRecord,
+    SelectionArtifactRecord,
+)
 from app.store.sessions import open_database
 
 MOMENT = dt.datetime(2025, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
@@ -80,7 +86,7 @@ def test_upgrading_makes_exactly_the_records(empty_database_url):
     migrate(empty_database_url)
     command.check(migration_config(empty_database_url))
     made = {"datasets", "distances", "distance_datasets", "distance_artifacts", "jobs", "artifacts"}
-    assert tables_of(empty_database_url) == made
+    assert tables_of(empty_database_url) == made | {"selections", "selection_artifacts", "job_manifests"}
 
 
 def test_downgrading_leaves_nothing_and_upgrading_again_works(empty_database_url):
@@ -134,3 +140,51 @@ def test_downgrading_keeps_pairs_and_drops_what_has_no_place(empty_database_url,
     with opened.reading() as session:
         (record,) = list_work(session, DistanceRecord, before=None, limit=5)
         assert [dataset.name for dataset in record.datasets] == ["far", "near"]
+
+
+def test_downgrading_drops_selections_and_keeps_the_jobs_that_used_them(empty_database_url, opened):
+    migrate(empty_database_url, "0001")
+    fill_first_revision(opened)
+    migrate(empty_database_url)
+    with opened.writing() as session:
+        near = find_dataset(session, "near")
+        selection = add_selection(session, target=near, source=None, request={})
+        selection.artifacts.append(
+            SelectionArtifactRecord(name="m.csv", key="selections/m", size=1, sha256="3" * 64, media_type="text/csv")
+        )
+        manifest = JobManifestRecord(selection=selection, test=None, labels={"a.png": "ant"})
+        job = add_job(session, target=near, source=None, request={"strategy": "mixed", "alpha": 0.5}, manifest=manifest)
+        session.commit()
+    with opened.reading() as session:
+        assert get_work(session, JobRecord, job.id).manifest.labels == {"a.png": "ant"}
+        assert get_work(session, JobRecord, JOB).manifest is None
+    opened.close()
+    command.downgrade(migration_config(empty_database_url), "0002")
+    assert not tables_of(empty_database_url) & {"selections", "selection_artifacts", "job_manifests"}
+    migrate(empty_database_url)
+    with opened.reading() as session:
+        assert {record.id for record in list_work(session, JobRecord, before=None, limit=5)} == {JOB, job.id}
+
+
+def test_downgrading_gives_an_alpha_to_jobs_that_have_none(empty_database_url, opened):
+    migrate(empty_database_url, "0001")
+    fill_first_revision(opened)
+    migrate(empty_database_url)
+    with opened.writing() as session:
+        assert get_work(session, JobRecord, JOB).alpha == 0.5
+        get_work(session, JobRecord, JOB).alpha = 0.125
+        near = find_dataset(session, "near")
+        job = add_job(session, target=near, source=None, request={"strategy": "mixed", "alpha": "auto"})
+        session.commit()
+    with opened.reading() as session:
+        assert get_work(session, JobRecord, job.id).alpha is None
+    opened.close()
+    command.downgrade(migration_config(empty_database_url), "0003")
+    with opened.engine.begin() as connection, pytest.raises(IntegrityError):
+        connection.exec_driver_sql("UPDATE jobs SET alpha = NULL")
+    opened.close()
+    migrate(empty_database_url)
+    command.check(migration_config(empty_database_url))
+    with opened.reading() as session:
+        assert [get_work(session, JobRecord, work_id).alpha for work_id in (JOB, job.id)] == [0.125, 0.5]
+        assert [artifact.key for artifact in get_work(session, JobRecord, JOB).artifacts] == ["jobs/a"]

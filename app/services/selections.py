@@ -1,0 +1,87 @@
+"""Choosing the samples that are worth a label."""
+
+from app.errors import InvalidRequestError
+from app.queue import JobQueue
+from app.schemas.selecting import SelectingRequest
+from app.schemas.selections import SelectionCreate
+from app.services.datasets import require_dataset, require_measurable, require_weights, summary_of
+from app.services.dispatch import commit_and_enqueue
+from app.settings import Settings
+from app.store.jobs import add_selection
+from app.store.records import DatasetRecord, SelectionRecord
+from app.store.sessions import Session
+from ot3l_core.names import PoolLabels
+
+
+def submit_selection(
+    session: Session, queue: JobQueue, settings: Settings, request: SelectionCreate
+) -> SelectionRecord:
+    """Store a selection and have a worker make it.
+
+    Raises:
+        InvalidRequestError: If the selection could not succeed on these datasets, or its weights are not there.
+        NotReadyError: If a dataset is not inspected yet.
+    """
+    require_weights(request, settings)
+    target = require_dataset(session, request.target, field="target")
+    source = find_source(session, request, settings)
+    pool_labels = request.pool_labels or _default_labels(target, request, measured=source is not None)
+    if pool_labels is PoolLabels.GIVEN:
+        _require_labels(target, request)
+    else:
+        _require_enough(target, request)
+    body = request.model_dump(mode="json") | {
+        "target": target.name,
+        "source": source.name if source else None,
+        "pool_labels": pool_labels,
+    }
+    record = add_selection(session, target=target, source=source, request=body)
+    commit_and_enqueue(session, queue, record)
+    return record
+
+
+def find_source(session: Session, request: SelectingRequest, settings: Settings) -> DatasetRecord | None:
+    """The dataset to measure from: the one that is named, or the service's own where the strategy needs one.
+
+    Raises:
+        InvalidRequestError: If there is none and the strategy needs one, or it cannot be measured.
+        NotReadyError: If it is not inspected yet.
+    """
+    named = request.source or (settings.default_source if request.strategy.needs_scores else None)
+    if named is not None:
+        source = require_dataset(session, named, field="source")
+        require_measurable(source, field="source", size=request.source_size, size_field="source_size")
+        return source
+    if request.strategy.needs_scores:
+        raise InvalidRequestError.of_field(
+            "source",
+            f"the strategy {request.strategy.value!r} measures from a source and this service has no default: name one",
+        )
+    return None
+
+
+def _default_labels(target: DatasetRecord, request: SelectionCreate, *, measured: bool) -> PoolLabels | None:
+    """What stands for classes; None where there are none and nobody asks for any."""
+    if target.labelled:
+        return PoolLabels.GIVEN
+    asked = request.strategy.needs_labels or measured or request.n_classes is not None
+    return PoolLabels.CLUSTERS if asked else None
+
+
+def _require_labels(target: DatasetRecord, request: SelectionCreate) -> None:
+    if not target.labelled:
+        raise InvalidRequestError.of_field(
+            "pool_labels", f"the samples of {target.name!r} have no labels: choose 'clusters' or 'predictions'"
+        )
+    if request.n_classes is not None:
+        raise InvalidRequestError.of_field(
+            "n_classes", "is for pseudo-classes: leave it out, or set pool_labels to 'clusters' or 'predictions'"
+        )
+    require_measurable(target, field="target", size=request.pool_size, size_field="pool_size")
+
+
+def _require_enough(target: DatasetRecord, request: SelectionCreate) -> None:
+    n_pool: int = summary_of(target)["n_pool"]
+    size = min(n_pool, request.pool_size or n_pool)
+    if request.n_classes is not None and request.n_classes > size:
+        raise InvalidRequestError.of_field("n_classes", f"must be at most {size}, the samples to choose from")
