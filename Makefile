@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow check format serve bench-ot lock clean
+.PHONY: help setup demo test test-slow check format serve bench-ot bench-job paper lock clean
 
 # Threads that spin while they wait take the cores from everybody else.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -34,7 +34,7 @@ $(BENCH_INSTALLED): $(INSTALLED) .locks/bench.txt
 	$(BIN)/uv pip sync --quiet --python $(BENCH_VENV)/bin/python --require-hashes .locks/uv.txt .locks/dev.txt .locks/bench.txt
 	@touch $@
 
-demo: setup ## Run the whole path on real images: distances, four strategies, a checkpoint
+demo: setup ## Run the whole path on real images: distances, six strategies, a checkpoint
 	$(BIN)/python docs/examples/demo.py $(ARGS)
 
 serve: setup ## Start the service and leave it running (PORT=8000, ROOTS=folders of data, separated by colons)
@@ -48,6 +48,12 @@ test-slow: setup ## Run the tests that take minutes
 
 bench-ot: $(BENCH_INSTALLED) ## Measure the transport engine against its peers (DATA=folder of real data, ARGS=--quick)
 	$(BENCH_VENV)/bin/python -m benchmarks.ot_engine $(if $(DATA),--data $(DATA)) $(ARGS)
+
+paper: setup ## Run the paper's experiments over your data sets (DATA=folder, ARGS='--preset full')
+	$(BIN)/python -m benchmarks.paper $(if $(DATA),--data $(DATA)) $(ARGS)
+
+bench-job: setup ## Measure a whole job against one bare forward pass and the usual recipe (DATA=folder, ARGS=--quick)
+	$(BIN)/python -m benchmarks.job $(if $(DATA),--data $(DATA)) $(ARGS)
 
 check: setup ## Lint, types and import contracts
 	$(BIN)/ruff check

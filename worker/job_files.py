@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from app.schemas.jobs import JobCreate, JobResult
-from app.store.records import DatasetRecord, JobRecord
+from app.store.records import JobRecord
 from ot3l_core.finetune.checkpoints import CheckpointMetadata, load_checkpoint
 from ot3l_core.finetune.evaluation import Spread
 from ot3l_core.finetune.exports import export_onnx, export_program
@@ -74,7 +74,7 @@ def write_report(
     pool_labels, test_labels = ([classes[label] for label in split.labels] for split in (images.pool, images.test))
     write_selection(selection, runs, images.pool.sample_ids, pool_labels)
     write_predictions(predictions, network.probabilities, images.test.sample_ids, test_labels, classes)
-    card.write_text(write_model_card(_facts(record.target, request, network, described, metadata)), encoding="utf-8")
+    card.write_text(write_model_card(_facts(record, request, network, described, metadata)), encoding="utf-8")
     size = network.backbone.preprocessing.input_size
     chosen = f"{network.n_selected} samples by {request.strategy}"
     caption = f"{record.target.name}: {chosen}, {request.backbone} at {size} px"
@@ -83,7 +83,7 @@ def write_report(
 
 
 def _facts(
-    target: DatasetRecord,
+    record: JobRecord,
     request: JobCreate,
     network: ChosenNetwork,
     described: JobResult,
@@ -93,13 +93,13 @@ def _facts(
     forms = {form: EXPORTS[form][0] for form in request.exports}
     alpha = described.alpha_sweep.chosen if described.alpha_sweep else request.alpha
     return ModelCardFacts(
-        title=f"{target.name} classifier",
+        title=f"{record.target.name} classifier",
         backbone=network.backbone.name,
         architecture=network.backbone.architecture,
         head=network.head.layout,
         preprocessing=network.backbone.preprocessing,
         classes=metadata.classes,
-        dataset=target.name,
+        dataset=record.target.name,
         dataset_digest=metadata.dataset_digest,
         strategy=request.strategy,
         budget=network.n_selected,
@@ -112,7 +112,15 @@ def _facts(
         versions=metadata.versions,
         program=forms.get(ExportFormat.PROGRAM),
         onnx=forms.get(ExportFormat.ONNX),
+        test_dataset=record.manifest.test.name if record.manifest and record.manifest.test else None,
+        tuned_blocks=_tuned_blocks(request),
     )
+
+
+def _tuned_blocks(request: JobCreate) -> str | None:
+    if request.fine_tune is None:
+        return None
+    return "all" if request.fine_tune.blocks is None else f"the last {request.fine_tune.blocks}"
 
 
 def write_selection(path: Path, runs: Sequence[Run], sample_ids: Sequence[str], labels: Sequence[str]) -> None:

@@ -95,7 +95,7 @@ class TrainingCreate(Request):
         description="Share of the selected samples that chooses the best epoch. Where it would be fewer than 50 "
         "samples, or fewer than the classes, nothing is held out and the last epoch is taken.",
     )
-    patience: int = Field(default=10, ge=1, description="Epochs without improvement before stopping.")
+    patience: int = Field(default=5, ge=1, description="Epochs without improvement before stopping.")
 
 
 class FineTuneCreate(Request):

@@ -76,9 +76,9 @@ def plan_of(options: argparse.Namespace) -> Plan:
     plan = replace(PRESETS[options.preset], **{f.name: given[f.name] for f in fields(Plan) if f.name in given})
     if given.get("blocks") == _NONE:
         return replace(plan, fine_tuning=None)
-    tuning = plan.fine_tuning or FineTuning(blocks=1, epochs=1)
+    tuning = plan.fine_tuning or FineTuning(blocks=None, epochs=1, n_seeds=1)
     blocks = given.get("blocks", tuning.blocks)
-    tuning = FineTuning(None if blocks == _ALL else blocks, given.get("epochs", tuning.epochs))
+    tuning = replace(tuning, blocks=None if blocks == _ALL else blocks, epochs=given.get("epochs", tuning.epochs))
     return replace(plan, fine_tuning=tuning)
 
 

@@ -1,7 +1,7 @@
 """What is asked of the service: settings, presets and the bodies of requests."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ot3l_core.catalogue import DEFAULT_BACKBONE
@@ -41,10 +41,17 @@ COMPARISONS = ((MS, SD), (SD, RS), (MS, RS), (MS, UNIFORM))
 
 @dataclass(frozen=True, slots=True)
 class FineTuning:
-    """How far extended fine-tuning goes: the last ``blocks`` of the backbone, all where None, for ``epochs``."""
+    """How far extended fine-tuning goes.
+
+    Attributes:
+        blocks: The backbone's last ones that learn; None for all.
+        epochs: Passes over the pool.
+        n_seeds: How many of the plan's seeds: it costs as much as everything else together.
+    """
 
     blocks: int | None
     epochs: int
+    n_seeds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ PRESETS: Mapping[str, Plan] = {
         pool_size=2000,
         test_size=1000,
         source_size=10_000,
-        fine_tuning=FineTuning(blocks=1, epochs=2),
+        fine_tuning=FineTuning(blocks=None, epochs=2, n_seeds=1),
         input_size=112,
     ),
     "full": Plan(
@@ -99,7 +106,7 @@ PRESETS: Mapping[str, Plan] = {
         pool_size=None,
         test_size=None,
         source_size=50_000,
-        fine_tuning=FineTuning(blocks=None, epochs=10),
+        fine_tuning=FineTuning(blocks=None, epochs=10, n_seeds=3),
     ),
 }
 
@@ -122,7 +129,8 @@ def job_body(plan: Plan, arm: Arm, *, source: str, target: str, budget: int) -> 
     if arm.strategy.needs_scores:
         body |= {"source": source, "source_size": plan.source_size}
     if arm.tunes and plan.fine_tuning:
-        body["fine_tune"] = asdict(plan.fine_tuning)
+        body["seeds"] = plan.seeds[: plan.fine_tuning.n_seeds]
+        body["fine_tune"] = {"blocks": plan.fine_tuning.blocks, "epochs": plan.fine_tuning.epochs}
     return body
 
 

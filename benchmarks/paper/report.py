@@ -161,7 +161,10 @@ def _tuning_text(plan: Plan) -> str:
     if plan.fine_tuning is None:
         return "Fine-tuning below the head was left out (`--blocks none`)."
     blocks = "all blocks" if plan.fine_tuning.blocks is None else f"the last {plan.fine_tuning.blocks} of its blocks"
-    return f"`fine-tuned`: the backbone, {blocks}, together with the head; epochs: {plan.fine_tuning.epochs}."
+    return (
+        f"`fine-tuned`: the backbone, {blocks}, together with the head; epochs: {plan.fine_tuning.epochs}; seeds: "
+        f"{min(plan.fine_tuning.n_seeds, len(plan.seeds))}."
+    )
 
 
 def _data_lines(findings: Findings) -> list[str]:
@@ -199,6 +202,7 @@ def _flat(plan: Plan) -> dict[str, str]:
         **{name: _count_text(getattr(plan, name)) for name in ("pool_size", "test_size", "source_size")},
         "fine_tuned_blocks": "none" if tuning is None else "all" if tuning.blocks is None else str(tuning.blocks),
         "fine_tuned_epochs": "" if tuning is None else str(tuning.epochs),
+        "fine_tuned_seeds": "" if tuning is None else str(min(tuning.n_seeds, len(plan.seeds))),
     }
 
 

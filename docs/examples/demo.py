@@ -1,4 +1,4 @@
-"""The whole path on real images: start the service, measure a distance, run four jobs, check the checkpoint.
+"""The whole path on real images, from start to stop: distances, six strategies, images to label, a checkpoint.
 
 Everything goes over HTTP, as any client would do it; everything that was started is stopped at the end.
 """
@@ -24,7 +24,7 @@ from rich.table import Table
 
 from app.embedded import Embedded, stop_on_signals
 
-STRATEGIES = ("set_difference", "random_selection", "mixed", "uniform")
+STRATEGIES = ("set_difference", "random_selection", "mixed", "uniform", "coverage", "fitted")
 CLASSIFY = Path(__file__).with_name("classify.py")
 
 
@@ -87,7 +87,8 @@ def run(client: httpx2.Client, options: argparse.Namespace) -> None:
     posted = {strategy: post(client, "/jobs", {**settings, "strategy": strategy}) for strategy in STRATEGIES}
     jobs = {strategy: follow(client, job, strategy) for strategy, job in posted.items()}
     show_accuracies(jobs)
-    check_checkpoint(client, jobs["mixed"], options.output)
+    show_selection(client, features)
+    check_checkpoint(client, jobs["fitted"], options.output)
     console.print(f"[green]done in {time.monotonic() - started:.0f} s")
 
 
@@ -120,6 +121,18 @@ def show_accuracies(jobs: dict[str, dict[str, Any]]) -> None:
             f"{100 * phase['calibration_error']['mean']:.1f}",
         )
     console.print(table)
+
+
+def show_selection(client: httpx2.Client, features: dict[str, Any]) -> None:
+    """Choose, without a look at any label, which images would be worth one."""
+    asked = {"target": "mnist-5k", "strategy": "coverage", "budget": 20, "pool_labels": "clusters", **features}
+    chosen = follow(client, post(client, "/selections", asked), "choose what to label")
+    listing = client.get(f"/selections/{chosen['id']}/artifacts/manifest.csv").raise_for_status().text
+    shares = sorted((float(row["weight"]) for row in csv.DictReader(io.StringIO(listing))), reverse=True)
+    console.print(
+        f"{len(shares)} images to label, each for {100 * shares[-1]:.1f}% to {100 * shares[0]:.1f}% of the pool; "
+        f"transport distance to all of it {chosen['result']['quantisation_error']:.3f}"
+    )
 
 
 def check_checkpoint(client: httpx2.Client, job: dict[str, Any], output: Path) -> None:

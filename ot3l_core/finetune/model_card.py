@@ -30,7 +30,7 @@ class ModelCardFacts:
         head: Shape of the trained layers.
         preprocessing: How pictures become input.
         classes: The L class names, in the order of the outputs.
-        dataset: Name of the dataset that its samples were selected from and that it was tested on.
+        dataset: Name of the dataset that its samples were selected from.
         dataset_digest: Of that dataset.
         strategy: How the samples were selected.
         budget: How many were.
@@ -44,6 +44,9 @@ class ModelCardFacts:
         checkpoint: Name of the safetensors file.
         program: Name of the ``torch.export`` program, where there is one.
         onnx: Name of the ONNX file, where there is one.
+        test_dataset: Name of the dataset that it was tested on, where that is another.
+        tuned_blocks: How many of the backbone's last blocks were trained together with the head, ``"all"`` or a number;
+            None where only the head was.
     """
 
     title: str
@@ -66,6 +69,8 @@ class ModelCardFacts:
     checkpoint: str = "checkpoint.safetensors"
     program: str | None = None
     onnx: str | None = None
+    test_dataset: str | None = None
+    tuned_blocks: str | None = None
 
 
 def write_model_card(facts: ModelCardFacts) -> str:
@@ -127,7 +132,7 @@ prepare = transforms.Compose(
 
 
 def _front_matter(facts: ModelCardFacts) -> str:
-    dataset = _quoted(facts.dataset)
+    dataset = _quoted(facts.test_dataset or facts.dataset)
     return f"""\
 ---
 # license: the weights of the backbone and your data decide; choose one and name it here
@@ -159,15 +164,17 @@ model-index:
 
 def _summary(facts: ModelCardFacts) -> str:
     side = facts.preprocessing.input_size
+    tuned = "" if facts.tuned_blocks is None else f" Of its other layers, {facts.tuned_blocks} blocks were trained too."
     return (
         f"Tells {len(facts.classes)} classes of images apart. It is the network `{facts.backbone}`, whose last two "
-        f"dense layers have {facts.head.hidden} and {facts.head.n_classes} outputs. Input: RGB pictures, brought to "
-        f"{side} x {side} pixels as below; output: logits, whose softmax is the probability of each class."
+        f"dense layers have {facts.head.hidden} and {facts.head.n_classes} outputs.{tuned} Input: RGB pictures, "
+        f"brought to {side} x {side} pixels as below; output: logits, whose softmax is the probability of each class."
     )
 
 
 def _selection(facts: ModelCardFacts) -> str:
     alpha = "" if facts.alpha is None else f", alpha {facts.alpha:g}"
+    tested = "its test split" if facts.test_dataset is None else f"the dataset {_plain(facts.test_dataset)}"
     return f"""\
 | | |
 |---|---|
@@ -176,7 +183,7 @@ def _selection(facts: ModelCardFacts) -> str:
 | trained on | {facts.budget} samples of its pool, of which some may have been held out for validation |
 | selected by | `{facts.strategy}`{alpha} |
 | seed of these weights | {facts.seed}, of {", ".join(map(str, facts.seeds))} tried |
-| tested on | {facts.evaluation.n} samples of its test split, which neither selection nor training saw |"""
+| tested on | {facts.evaluation.n} samples of {tested}, which neither selection nor training saw |"""
 
 
 def _measured(facts: ModelCardFacts) -> str:
