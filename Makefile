@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow check format serve bench-ot bench-job paper lock clean
+.PHONY: help setup demo test test-slow check format serve bench-ot bench-job bench-selection paper lock clean
 
 # Threads that spin while they wait take the cores from everybody else.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -16,7 +16,7 @@ BENCH_INSTALLED := $(BENCH_VENV)/.installed
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c .locks/constraints.txt
 
 help: ## Print this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## Create the virtual environment from the hashed locks
 
@@ -54,6 +54,9 @@ paper: setup ## Run the paper's experiments over your data sets (DATA=folder, AR
 
 bench-job: setup ## Measure a whole job against one bare forward pass and the usual recipe (DATA=folder, ARGS=--quick)
 	$(BIN)/python -m benchmarks.job $(if $(DATA),--data $(DATA)) $(ARGS)
+
+bench-selection: setup ## Measure what strategies gain over random choice, and judge the goals (DATA=folder or one data set, ARGS=--tried)
+	$(BIN)/python -m benchmarks.selection $(if $(DATA),--data $(DATA)) $(ARGS)
 
 check: setup ## Lint, types and import contracts
 	$(BIN)/ruff check

@@ -26,7 +26,18 @@ def selection_space(features: Tensor) -> Tensor:
     length = rows.norm(dim=1, keepdim=True)
     rows = rows / torch.where(length > 0, length, torch.ones_like(length))
     rows = rows - rows.mean(dim=0)
-    # The smallest first; signs are arbitrary and change no distance.
-    _, directions = torch.linalg.eigh(rows.T @ rows)
-    points: Tensor = rows @ directions[:, -_COMPONENTS:].flip(1)
+    points: Tensor = rows @ _strongest(rows.T @ rows)
     return points
+
+
+def _strongest(gram: Tensor) -> Tensor:
+    """Unit eigenvectors of the largest eigenvalues, the largest first, shape ``(D, min(D, 64))``.
+
+    torch finds all of them and gives up where many eigenvalues are 0, as they are where features are dead.
+    """
+    from scipy.linalg import eigh  # noqa: PLC0415 - optional at import time
+
+    last = len(gram) - 1
+    # The smallest first; signs are arbitrary and change no distance.
+    _, directions = eigh(gram.numpy(), subset_by_index=(max(0, last + 1 - _COMPONENTS), last))
+    return torch.from_numpy(directions).flip(1)

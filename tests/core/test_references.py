@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ENTRIES = set(re.findall(r"^@\w+\{(\w+),", (ROOT / "docs" / "references.bib").read_text(), flags=re.MULTILINE))
-MODULES = sorted((ROOT / "ot3l_core").rglob("*.py"))
+MODULES = sorted(path for part in ("ot3l_core", "benchmarks") for path in (ROOT / part).rglob("*.py"))
 KEY = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]+\b")
 
 

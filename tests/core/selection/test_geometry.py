@@ -80,3 +80,11 @@ def test_samples_that_do_not_differ_are_one_place(rows):
     points = selection_space(rows)
     assert points.shape == (len(rows), min(64, rows.shape[1]))
     assert float(points.abs().max()) < 1e-12
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_thousand_dead_dimensions_are_no_obstacle(seed):
+    alive = features(seed, 48, 60).clamp(min=0)
+    rows = torch.zeros(48, 1280, dtype=torch.float64)
+    rows[:, torch.randperm(1280, generator=torch.Generator().manual_seed(seed))[:60]] = alive
+    assert close(squares(selection_space(rows)), squares(selection_space(alive)))
