@@ -52,11 +52,12 @@ class Target:
         return None if values is None else summarise(values)
 
     def difference(self, first: Arm, second: Arm) -> Spread | None:
-        """By how many points the first arm lies above the second, paired by seed."""
+        """By how many points the first arm lies above the second, paired by the seeds that both ran."""
         ours, theirs = self.values(first), self.values(second)
         if ours is None or theirs is None:
             return None
-        return summarise([one - other for one, other in zip(ours, theirs, strict=True)])
+        # Every arm runs the plan's seeds from the first one on, some of them not all.
+        return summarise([one - other for one, other in zip(ours, theirs, strict=False)])
 
     def zero_shot(self, name: str) -> float | None:
         """Accuracy of a zero-shot map, in percent: the same for every strategy and seed."""
