@@ -1,7 +1,7 @@
 """Accuracy against budget, one panel a data set."""
 
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, sqrt
 from pathlib import Path
 
 import matplotlib as mpl
@@ -40,7 +40,7 @@ def draw(paths: Sequence[Path], measured: Sequence[Measured], *, caption: str) -
         caption: How it was measured.
     """
     drawn = [one for one in measured if one.budgets]
-    columns = min(_COLUMNS, len(drawn))
+    columns = min(_COLUMNS, ceil(sqrt(len(drawn))))
     rows = ceil(len(drawn) / columns)
     # The legend and the caption need the width of two panels.
     width = _PANEL_INCHES[0] * max(columns, 2)
