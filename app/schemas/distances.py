@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, computed_field, fiel
 from pydantic.config import JsonDict
 
 from app.schemas.features import FeatureRequest
-from app.schemas.work import ArtifactRead, DatasetName, Reply, WorkRead
+from app.schemas.work import ArtifactRead, DatasetName, NameOfDataset, Reply, WorkRead
 from ot3l_core.names import ClassScore, LabelDistanceMethod, TransportMethod
 
 PAIR_EXAMPLE: JsonDict = {"source": "digits", "target": "mnist-5k", "input_size": 112, "max_samples": 1500}
@@ -166,14 +166,9 @@ class DistanceSummary(WorkRead):
     """A distance without its matrices."""
 
     kind: DistanceKind
-    datasets: list[str] = Field(description="What is measured; of a pair its source and its target.")
+    datasets: list[NameOfDataset] = Field(description="What is measured; of a pair its source and its target.")
     request: dict[str, Any] = Field(description="Every setting, defaults filled in.")
     artifacts: list[ArtifactRead] = Field(description="The files of a matrix; a pair has none.")
-
-    @field_validator("datasets", mode="before")
-    @classmethod
-    def _names(cls, datasets: list[object]) -> list[object]:
-        return [getattr(dataset, "name", dataset) for dataset in datasets]
 
     @computed_field(description="Of a pair only.")  # type: ignore[prop-decorator]
     @property

@@ -8,7 +8,7 @@ from pydantic.config import JsonDict
 
 from app.schemas.distances import ClassDistance
 from app.schemas.selecting import Seed, SelectingRequest
-from app.schemas.work import ArtifactRead, DatasetName, Reply, Request, Share, WorkRead
+from app.schemas.work import ArtifactRead, DatasetName, NameOfDataset, Reply, Request, Share, WorkRead
 from ot3l_core.names import ExportFormat, Precision, Strategy
 
 JOB_EXAMPLE: JsonDict = {"target": "mnist-5k", "strategy": "mixed", "alpha": 0.5}
@@ -328,17 +328,12 @@ class JobResult(Reply):
 class JobSummary(WorkRead):
     """A job without its results."""
 
-    target: str
-    source: str | None
+    target: NameOfDataset
+    source: NameOfDataset | None
     strategy: Strategy
     alpha: float | None = Field(description="Empty while it is to be chosen among several.")
     request: dict[str, Any] = Field(description="Every setting, defaults filled in.")
     artifacts: list[ArtifactRead]
-
-    @field_validator("source", "target", mode="before")
-    @classmethod
-    def _name(cls, dataset: object) -> object:
-        return getattr(dataset, "name", dataset)
 
 
 class JobRead(JobSummary):

@@ -3,12 +3,12 @@
 from typing import Any
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.schemas.distances import ClassDistance
 from app.schemas.selecting import Seed, SelectingRequest
-from app.schemas.work import ArtifactRead, DatasetName, Reply, WorkRead
+from app.schemas.work import ArtifactRead, DatasetName, NameOfDataset, Reply, WorkRead
 from ot3l_core.names import PoolLabels, Strategy
 
 SELECTION_EXAMPLE: JsonDict = {"target": "my-photos", "budget": 200}
@@ -108,15 +108,10 @@ class ManifestResult(Reply):
 class SelectionSummary(WorkRead):
     """A selection without its results."""
 
-    target: str
-    source: str | None
+    target: NameOfDataset
+    source: NameOfDataset | None
     request: dict[str, Any] = Field(description="Every setting, defaults filled in.")
     artifacts: list[ArtifactRead]
-
-    @field_validator("source", "target", mode="before")
-    @classmethod
-    def _name(cls, dataset: object) -> object:
-        return getattr(dataset, "name", dataset)
 
 
 class SelectionRead(SelectionSummary):

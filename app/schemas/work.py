@@ -4,13 +4,15 @@ import datetime as dt
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.states import WorkState
 from ot3l_core.names import Phase
 
 DatasetName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A dataset's name or id."""
+NameOfDataset = Annotated[str, BeforeValidator(lambda dataset: getattr(dataset, "name", dataset))]
+"""A dataset's name, taken from its record where that is what there is."""
 Share = Annotated[float, Field(ge=0, le=1)]
 ServerPath = Annotated[
     str,
