@@ -1,5 +1,6 @@
 """Which samples of a pool to train on, by every strategy there is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -101,9 +102,9 @@ def select(  # noqa: PLR0911 - one line a strategy
             scores = _scores_by_sample(pool, settings, class_scores, sample_scores)
             return _as_selection(far_and_near(labels, scores, settings, seed), settings, scores)
         case Strategy.COVERAGE:
-            return _covering(pool, settings, seed)
+            return _medoids(pool, [(torch.arange(len(pool)), settings.budget)], settings, seed)
         case Strategy.MEDOIDS:
-            return _medoids_of_classes(pool, settings, seed)
+            return _medoids(pool, _members_and_quotas(pool, settings.budget, seed), settings, seed)
         case Strategy.FITTED:
             return _fitted(pool, settings, seed, on_progress)
 
@@ -122,27 +123,22 @@ def _as_selection(picks: _Picks, settings: SelectionSettings, scores: Scores | N
     )
 
 
-def _covering(pool: LabelledSamples, settings: SelectionSettings, seed: int) -> Selection:
+def _medoids(
+    pool: LabelledSamples, parts: Sequence[tuple[Tensor, int]], settings: SelectionSettings, seed: int
+) -> Selection:
+    """So many medoids of each part of the pool, and what they stand for there."""
     points = selection_space(pool.features)
-    found = quantise(points, medoids(points, settings.budget, seed=seed))
-    reasons = ("medoid",) * len(found.indices)
-    shortfall = max(0, settings.budget - len(found.indices))
-    return Selection(found.indices, reasons, None, shortfall, found.shares, found.error)
-
-
-def _medoids_of_classes(pool: LabelledSamples, settings: SelectionSettings, seed: int) -> Selection:
-    points = selection_space(pool.features)
-    indices, shares, total = [], [], 0.0
-    for members, quota in _members_and_quotas(pool, settings.budget, seed):
+    indices, shares, squared_error = [], [], 0.0
+    for members, quota in parts:
         found = quantise(points[members], medoids(points[members], quota, seed=seed))
+        weight = len(members) / len(pool)
         indices.append(members[found.indices])
-        shares.append(found.shares * len(members) / len(pool))
-        total += found.error**2 * len(members) / len(pool)
+        shares.append(found.shares * weight)
+        squared_error += found.error**2 * weight
     order = torch.cat(indices).argsort()
     chosen = torch.cat(indices)[order]
-    reasons = ("medoid",) * len(chosen)
     shortfall = max(0, settings.budget - len(chosen))
-    return Selection(chosen, reasons, None, shortfall, torch.cat(shares)[order], total**0.5)
+    return Selection(chosen, ("medoid",) * len(chosen), None, shortfall, torch.cat(shares)[order], squared_error**0.5)
 
 
 def _fitted(pool: LabelledSamples, settings: SelectionSettings, seed: int, on_progress: OnProgress) -> Selection:
