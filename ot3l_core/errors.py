@@ -17,7 +17,8 @@
     ├── BackboneError
     │   ├── UnknownBackboneError     no such network
     │   └── WeightsUnavailableError  its weights are neither here nor to be fetched
-    └── CheckpointError              a file is no checkpoint of ours
+    ├── CheckpointError              a file is no checkpoint of ours
+    └── ExportError                  a checkpoint would predict otherwise in another format
 
 Standard library only: the service imports this module without importing torch.
 """
@@ -128,3 +129,9 @@ class CheckpointError(CoreError):
     """A file is not a checkpoint that this package wrote."""
 
     code = "checkpoint_error"
+
+
+class ExportError(CoreError):
+    """A checkpoint cannot be written in another format, or would predict otherwise there."""
+
+    code = "export_error"

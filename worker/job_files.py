@@ -59,6 +59,7 @@ def write_exports(
 def write_report(
     folder: Path,
     record: JobRecord,
+    request: JobCreate,
     images: JobImages,
     network: ChosenNetwork,
     described: JobResult,
@@ -66,7 +67,6 @@ def write_report(
     metadata: CheckpointMetadata,
 ) -> list[Path]:
     """Tables, the model card and the figure, for people."""
-    request = JobCreate.model_validate(record.request)
     selection, predictions, card, *figures = (
         folder / name for name in ("selection.csv", "predictions.csv", "model_card.md", "report.png", "report.svg")
     )

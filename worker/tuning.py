@@ -48,8 +48,7 @@ class TuningCourse:
     @property
     def best_loss(self) -> float:
         """Validation loss of the best epoch; its training loss where nothing was held out."""
-        best = self.epochs[self.best_epoch]
-        return best.train_loss if best.validation_loss is None else best.validation_loss
+        return self.epochs[self.best_epoch].judged_loss
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import uuid
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from ot3l_core.data.ahead import compute_ahead
 from ot3l_core.data.images import ImageSplit
+from ot3l_core.data.writing import written_beside
 from ot3l_core.errors import ShapeMismatchError
 from ot3l_core.names import Precision
 from ot3l_core.progress import OnProgress, ignore_progress
@@ -155,12 +155,8 @@ class FeatureCache:
         from safetensors.torch import save_file  # noqa: PLC0415
 
         self.root.mkdir(parents=True, exist_ok=True)
-        unfinished = self.root / f".{key}.{uuid.uuid4().hex}"
-        try:
+        with written_beside(self._file(key)) as unfinished:
             save_file({"features": features}, unfinished, metadata={"sha256": _content_digest(features)})
-            unfinished.replace(self._file(key))
-        finally:
-            unfinished.unlink(missing_ok=True)
 
     def _file(self, key: str) -> Path:
         return self.root / f"{key}.safetensors"

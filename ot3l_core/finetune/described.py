@@ -5,7 +5,6 @@ The file is safetensors with one metadata entry ``ot3l``, a JSON object. Reading
 
 import json
 import struct
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 from torch import Tensor
 
+from ot3l_core.data.writing import written_beside
 from ot3l_core.errors import CheckpointError
 from ot3l_core.finetune.weights import digest_of
 
@@ -44,12 +44,8 @@ def write_described(path: Path, description: Mapping[str, object], tensors: Mapp
     laid_out = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     described = {"format_version": FORMAT_VERSION, **description}
     described["digest"] = digest_of(_to_json(described), laid_out)
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
+    with written_beside(path) as unfinished:
         save_file(laid_out, unfinished, metadata={_ENTRY: _to_json(described)})
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def is_described(path: Path) -> bool:

@@ -6,7 +6,6 @@ metadata entry ``ot3l``.
 """
 
 import json
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -18,18 +17,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ot3l_core.errors import CoreError, TooFewSamplesError
+from ot3l_core.data.writing import written_beside
+from ot3l_core.errors import CoreError, ExportError, TooFewSamplesError
 from ot3l_core.finetune.checkpoints import LoadedCheckpoint
 from ot3l_core.finetune.preprocessing import prepare
 
 TOLERANCE: Final = 1e-4
 _BATCH: Final = 64
-
-
-class ExportError(CoreError):
-    """A checkpoint cannot be written in another format, or would predict otherwise there."""
-
-    code = "export_error"
 
 
 def export_program(path: Path, checkpoint: LoadedCheckpoint, pictures: Sequence[Image.Image]) -> float:
@@ -48,7 +42,7 @@ def export_program(path: Path, checkpoint: LoadedCheckpoint, pictures: Sequence[
         TooFewSamplesError: If there are no pictures.
     """
     batches = _prepare(checkpoint, pictures)
-    with _written_beside(path) as unfinished, _blamed("a torch.export program"):
+    with written_beside(path) as unfinished, _blamed("a torch.export program"):
         with unfinished.open("wb") as file:
             torch.export.save(_capture(checkpoint), file, extra_files={"ot3l.json": _describe(checkpoint)})
         with unfinished.open("rb") as file:
@@ -72,7 +66,7 @@ def export_onnx(path: Path, checkpoint: LoadedCheckpoint, pictures: Sequence[Ima
         TooFewSamplesError: If there are no pictures.
     """
     batches = _prepare(checkpoint, pictures)
-    with _written_beside(path) as unfinished, _blamed("ONNX"):
+    with written_beside(path) as unfinished, _blamed("ONNX"):
         from onnxruntime import InferenceSession  # noqa: PLC0415 - optional
 
         exported = torch.onnx.export(
@@ -134,17 +128,6 @@ def _compare(exported: Callable[[Tensor], Tensor], checkpoint: LoadedCheckpoint,
             f"{TOLERANCE:.0e}: use the checkpoint itself"
         )
     return difference
-
-
-@contextmanager
-def _written_beside(path: Path) -> Iterator[Path]:
-    """A name to write under; the file takes its own name only if nothing was raised."""
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,24 +1,19 @@
 """Everything that training needs to go on after it was killed, in one file.
 
-The file is safetensors: tensors ``weights.*``, ``best.*`` where they are others, ``moments.*`` and ``scale.mean``, and
-a metadata entry ``ot3l-tuning``, a JSON object. Reading one runs no code.
+It holds tensors ``weights.*``, ``best.*`` where they are others, ``moments.*`` and ``scale.mean``, and describes them.
 """
 
-import json
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
 
 import torch
 from torch import Tensor, nn
 
+from ot3l_core.errors import CheckpointError
+from ot3l_core.finetune.described import read_described, write_described
 from ot3l_core.finetune.heads import Scale
 from ot3l_core.finetune.training import Epoch
-from ot3l_core.finetune.weights import digest_of
-
-_ENTRY: Final = "ot3l-tuning"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,10 +52,8 @@ def save_state(path: Path, state: TuningState, *, work: str) -> None:
         state: What to keep.
         work: Digest of all that the state's future depends on.
     """
-    from safetensors.torch import save_file  # noqa: PLC0415 - optional
-
     tensors = {
-        f"{group}.{name}": tensor.detach().cpu().contiguous()
+        f"{group}.{name}": tensor
         for group, members in (
             ("weights", state.weights),
             ("best", {} if state.best is state.weights else state.best),
@@ -75,29 +68,16 @@ def save_state(path: Path, state: TuningState, *, work: str) -> None:
         "start": asdict(state.start),
         "history": [asdict(epoch) for epoch in state.history],
     }
-    metadata = {_ENTRY: json.dumps(described), "digest": digest_of(json.dumps(described), tensors)}
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        save_file(tensors, unfinished, metadata=metadata)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_described(path, described, tensors)
 
 
 def load_state(path: Path, *, work: str) -> TuningState | None:
     """What ``save_state`` wrote; None where there is no file, it is damaged, or it belongs to other work."""
-    from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - optional
-
     try:
-        with safe_open(path, framework="pt") as stored:
-            entries = stored.metadata() or {}
-            tensors: dict[str, Tensor] = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError):
+        stored = read_described(path)
+    except CheckpointError:
         return None
-    text = entries.get(_ENTRY, "{}")
-    if entries.get("digest") != digest_of(text, tensors):
-        return None
-    described = json.loads(text)
+    described, tensors = stored.description, stored.tensors
     if described.get("work") != work:
         return None
     weights = _group(tensors, "weights.")

@@ -85,6 +85,11 @@ class Epoch:
     validation_loss: float | None
     validation_accuracy: float | None
 
+    @property
+    def judged_loss(self) -> float:
+        """The validation loss; the training loss where nothing was held out."""
+        return self.train_loss if self.validation_loss is None else self.validation_loss
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedHead:
@@ -112,8 +117,7 @@ class TrainedHead:
     @property
     def best_loss(self) -> float:
         """Validation loss of the best epoch; its training loss where nothing was held out."""
-        best = self.history[self.best_epoch - 1]
-        return best.train_loss if best.validation_loss is None else best.validation_loss
+        return self.history[self.best_epoch - 1].judged_loss
 
 
 def train_head(
@@ -220,7 +224,7 @@ def _score(head: Head, fit: _Fit, train_loss: float) -> Epoch:
 
 
 def _judged_loss(epoch: Epoch, number: int) -> float:
-    loss = epoch.train_loss if epoch.validation_loss is None else epoch.validation_loss
+    loss = epoch.judged_loss
     if not math.isfinite(loss):
         raise InvalidSettingError(
             f"training diverged in epoch {number}: choose a lower learning_rate, or check that the features are finite",

@@ -171,8 +171,7 @@ def _run_epoch(learner: Learner, course: Course, reached: TuningState, stream: I
         held_out = islice(stream, len(course.validation()))
         scored = [(learner.logits(inputs), labels.to(learner.backbone.device)) for inputs, labels in held_out]
     finished = _epoch(train_loss, scored)
-    judged = train_loss if finished.validation_loss is None else finished.validation_loss
-    if not math.isfinite(judged):
+    if not math.isfinite(finished.judged_loss):
         raise InvalidSettingError(
             f"training diverged in epoch {epoch}: choose lower learning rates, or check that the pictures are whole",
             field="learning_rate",

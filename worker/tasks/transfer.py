@@ -166,7 +166,7 @@ def _save(
         if request.exports:
             paths += write_exports(checkpoint, request.exports, images, reporter.enter(Phase.EXPORTING))
         on_progress = reporter.enter(Phase.SAVING)
-        paths += write_report(folder, record, images, network, described, result.runs, metadata)
+        paths += write_report(folder, record, request, images, network, described, result.runs, metadata)
         artifacts = []
         for number, path in enumerate(paths):
             on_progress(number / len(paths))

@@ -10,10 +10,10 @@ from onnxruntime import InferenceSession
 from PIL import Image
 from torch import nn
 
-from ot3l_core.errors import TooFewSamplesError
+from ot3l_core.errors import ExportError, TooFewSamplesError
 from ot3l_core.finetune.backbones import load_backbone
 from ot3l_core.finetune.checkpoints import CheckpointMetadata, load_checkpoint, save_checkpoint
-from ot3l_core.finetune.exports import TOLERANCE, ExportError, export_onnx, export_program
+from ot3l_core.finetune.exports import TOLERANCE, export_onnx, export_program
 from ot3l_core.finetune.heads import HeadLayout, build_head
 
 from .conftest import random_network
