@@ -12,6 +12,10 @@ def run() -> None:
     """Migrate in one transaction, where the database can."""
     database = open_database(database_url)
     with database.writing.kw["bind"].connect() as connection:
+        if connection.dialect.name == "sqlite":
+            # SQLite alters a table by making it again, which it only does while nobody watches what refers to it. It
+            # takes this word outside of a transaction alone.
+            connection.connection.driver_connection.execute("PRAGMA foreign_keys=OFF")
         context.configure(
             connection=connection,
             target_metadata=Record.metadata,
@@ -20,6 +24,8 @@ def run() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
+            if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                raise RuntimeError("the migration would leave rows that refer to nothing; nothing was changed")
         connection.commit()
     database.close()
 

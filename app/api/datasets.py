@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response, status
 
-from app.api.dependencies import BeforeQuery, LimitQuery, QueueDep, ReadingDep, SettingsDep, WritingDep
+from app.api.dependencies import BeforeQuery, LimitQuery, ReadingDep, WritingDep
 from app.api.problems import ACCEPTED, problems
 from app.schemas.datasets import DatasetCreate, DatasetList, DatasetRead
 from app.schemas.work import DatasetName
@@ -16,22 +16,20 @@ router = APIRouter(prefix="/datasets", tags=["datasets"])
 @router.post(
     "", status_code=status.HTTP_202_ACCEPTED, response_model=DatasetRead, responses=ACCEPTED | problems(409, 422)
 )
-def create_dataset(
-    request: DatasetCreate, session: WritingDep, queue: QueueDep, settings: SettingsDep, response: Response
-) -> DatasetRecord:
+def create_dataset(request: DatasetCreate, context: WritingDep, response: Response) -> DatasetRecord:
     """Register a dataset; a worker then counts and fingerprints it."""
-    record = register_dataset(session, queue, settings, request)
+    record = register_dataset(context, request)
     response.headers["Location"] = f"/datasets/{record.id}"
     return record
 
 
 @router.get("", response_model=DatasetList)
-def list_datasets(session: ReadingDep, before: BeforeQuery = None, limit: LimitQuery = 50) -> Page[DatasetRecord]:
+def list_datasets(context: ReadingDep, before: BeforeQuery = None, limit: LimitQuery = 50) -> Page[DatasetRecord]:
     """List datasets, newest first."""
-    return read_page(session, DatasetRecord, before=before, limit=limit)
+    return read_page(context, DatasetRecord, before=before, limit=limit)
 
 
 @router.get("/{name_or_id}", response_model=DatasetRead, responses=problems(404))
-def get_dataset(name_or_id: DatasetName, session: ReadingDep) -> DatasetRecord:
+def get_dataset(name_or_id: DatasetName, context: ReadingDep) -> DatasetRecord:
     """Show a dataset: its classes, counts, splits and digest."""
-    return read_dataset(session, name_or_id)
+    return read_dataset(context, name_or_id)

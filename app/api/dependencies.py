@@ -1,56 +1,73 @@
 """What routes ask for."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
+from starlette.concurrency import run_in_threadpool
 
+from app.principals import LOCAL, Principal
 from app.queue import JobQueue
+from app.services.context import Context
 from app.settings import Settings
 from app.store.blobs import BlobStore
 from app.store.sessions import Database, Session
 
 
-def _database(request: Request) -> Database:
+# These only look something up: as coroutines they cost no trip to another thread.
+async def _database(request: Request) -> Database:
     database: Database = request.app.state.database
     return database
 
 
-def _queue(request: Request) -> JobQueue:
+async def _queue(request: Request) -> JobQueue:
     queue: JobQueue = request.app.state.queue
     return queue
 
 
-def _blobs(request: Request) -> BlobStore:
+async def _blobs(request: Request) -> BlobStore:
     blobs: BlobStore = request.app.state.blobs
     return blobs
 
 
-def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
+async def _principal() -> Principal:
+    return LOCAL
 
 
 DatabaseDep = Annotated[Database, Depends(_database)]
 QueueDep = Annotated[JobQueue, Depends(_queue)]
 BlobsDep = Annotated[BlobStore, Depends(_blobs)]
-SettingsDep = Annotated[Settings, Depends(_settings)]
+PrincipalDep = Annotated[Principal, Depends(_principal)]
 
 
-def _reading(database: DatabaseDep) -> Iterator[Session]:
-    with database.reading() as session:
-        yield session
+async def _reading(request: Request, principal: PrincipalDep) -> AsyncIterator[Context]:
+    database: Database = request.app.state.database
+    session = database.reading()
+    try:
+        yield _context(request, session, principal)
+    finally:
+        await run_in_threadpool(session.close)
 
 
-def _writing(database: DatabaseDep) -> Iterator[Session]:
-    with database.writing() as session:
-        yield session
+async def _writing(request: Request, principal: PrincipalDep) -> AsyncIterator[Context]:
+    database: Database = request.app.state.database
+    session = database.writing()
+    try:
+        yield _context(request, session, principal)
+    finally:
+        await run_in_threadpool(session.close)
+
+
+def _context(request: Request, session: Session, principal: Principal) -> Context:
+    state = request.app.state
+    settings: Settings = state.settings
+    return Context(session, state.queue, state.blobs, settings, principal.owner)
 
 
 # Closed when the route returns, not when the client has read the reply: a slow download must not hold a connection.
-ReadingDep = Annotated[Session, Depends(_reading, scope="function")]
-WritingDep = Annotated[Session, Depends(_writing, scope="function")]
+ReadingDep = Annotated[Context, Depends(_reading, scope="function")]
+WritingDep = Annotated[Context, Depends(_writing, scope="function")]
 
 BeforeQuery = Annotated[UUID | None, Query(description="Only what is older than this id: `next` of the page before.")]
 LimitQuery = Annotated[int, Query(ge=1, le=200, description="How many at the most.")]

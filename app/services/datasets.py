@@ -5,22 +5,18 @@ from typing import Any
 
 from app.errors import ConflictError, InvalidRequestError, NameTakenError, NotFoundError, NotReadyError
 from app.places import places_below
-from app.queue import JobQueue
 from app.schemas.datasets import DatasetCreateBase
 from app.schemas.features import FeatureRequest
+from app.services.context import Context
 from app.services.dispatch import commit_and_enqueue
-from app.settings import Settings
 from app.states import WorkState
 from app.store.datasets import add_dataset, find_dataset
 from app.store.records import DatasetRecord
-from app.store.sessions import Session
 
 PATH_FIELDS = ("path", "root", "test_path", "annotations")
 
 
-def register_dataset(
-    session: Session, queue: JobQueue, settings: Settings, request: DatasetCreateBase
-) -> DatasetRecord:
+def register_dataset(context: Context, request: DatasetCreateBase) -> DatasetRecord:
     """Store a dataset and have a worker inspect it.
 
     Raises:
@@ -30,14 +26,14 @@ def register_dataset(
     name = request.name or request.default_name
     body = request.model_dump(mode="json") | {"name": name}
     located = {
-        field: locate(body[field], field=field, roots=settings.dataset_roots, settled=not body.get("download"))
+        field: locate(body[field], field=field, roots=context.settings.dataset_roots, settled=not body.get("download"))
         for field in PATH_FIELDS
         if body.get(field)
     }
-    record = add_dataset(session, name=name, request=body | located)
+    record = add_dataset(context.session, context.origin, name=name, request=body | located)
     if record is None:
         raise NameTakenError(f"A dataset named {name!r} is registered already: give this one another name.")
-    commit_and_enqueue(session, queue, record)
+    commit_and_enqueue(context, record)
     return record
 
 
@@ -66,24 +62,24 @@ def locate(path: str, *, field: str, roots: tuple[Path, ...], settled: bool = Tr
     return str(places[0])
 
 
-def require_weights(request: FeatureRequest, settings: Settings) -> None:
+def require_weights(context: Context, request: FeatureRequest) -> None:
     """Refuse weights that are not there; the request keeps their path as the client wrote it.
 
     Raises:
         InvalidRequestError: If it leads outside the dataset roots, or nothing is there.
     """
     if request.weights is not None:
-        locate(request.weights, field="weights", roots=settings.dataset_roots)
+        locate(request.weights, field="weights", roots=context.settings.dataset_roots)
 
 
-def require_dataset(session: Session, name_or_id: str, *, field: str) -> DatasetRecord:
+def require_dataset(context: Context, name_or_id: str, *, field: str) -> DatasetRecord:
     """The inspected dataset that a request names.
 
     Raises:
         InvalidRequestError: If no dataset has this name or id.
         NotReadyError: If its inspection has not succeeded.
     """
-    record = find_dataset(session, name_or_id)
+    record = find_dataset(context.session, context.owner, name_or_id)
     if record is None:
         raise InvalidRequestError.of_field(
             field, f"no dataset is named {name_or_id!r}: register it with POST /datasets, or see GET /datasets"
@@ -132,13 +128,13 @@ def require_measurable(record: DatasetRecord, *, field: str, size: int | None, s
         )
 
 
-def read_dataset(session: Session, name_or_id: str) -> DatasetRecord:
+def read_dataset(context: Context, name_or_id: str) -> DatasetRecord:
     """The dataset with this name or id.
 
     Raises:
         NotFoundError: If there is none.
     """
-    record = find_dataset(session, name_or_id)
+    record = find_dataset(context.session, context.owner, name_or_id)
     if record is None:
         raise NotFoundError(f"There is no dataset {name_or_id!r}.")
     return record

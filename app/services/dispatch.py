@@ -5,10 +5,11 @@ from uuid import UUID
 
 from app.errors import UnavailableError
 from app.queue import JobQueue, TaskName
+from app.services.context import Context
 from app.settings import Settings
 from app.store import work
 from app.store.records import DatasetRecord, DistanceRecord, JobRecord, SelectionRecord, WorkRecord
-from app.store.sessions import Database, Session
+from app.store.sessions import Database
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +28,13 @@ WORKER_LOST = {
 }
 
 
-def commit_and_enqueue(session: Session, queue: JobQueue, record: WorkRecord) -> None:
+def commit_and_enqueue(context: Context, record: WorkRecord) -> None:
     """Make the work durable, then tell a worker.
 
     A broker that is down delays the work and does not lose it: the sweep sends the message later.
     """
-    session.commit()
-    _send(queue, type(record), [record.id])
+    context.session.commit()
+    _send(context.queue, type(record), [record.id])
 
 
 def sweep(database: Database, queue: JobQueue, settings: Settings) -> int:

@@ -1,17 +1,15 @@
 """Measuring distances between datasets."""
 
 from app.errors import InvalidRequestError
-from app.queue import JobQueue
 from app.schemas.distances import DistanceCreate, PairDistanceCreate
+from app.services.context import Context
 from app.services.datasets import require_dataset, require_measurable, require_weights
 from app.services.dispatch import commit_and_enqueue
-from app.settings import Settings
 from app.store.jobs import add_distance
 from app.store.records import DatasetRecord, DistanceRecord
-from app.store.sessions import Session
 
 
-def submit_distance(session: Session, queue: JobQueue, settings: Settings, request: DistanceCreate) -> DistanceRecord:
+def submit_distance(context: Context, request: DistanceCreate) -> DistanceRecord:
     """Store a pair or a list of datasets to be measured, and have a worker measure it.
 
     Raises:
@@ -19,24 +17,24 @@ def submit_distance(session: Session, queue: JobQueue, settings: Settings, reque
             weights are not there.
         NotReadyError: If a dataset is not inspected yet.
     """
-    require_weights(request, settings)
+    require_weights(context, request)
     if isinstance(request, PairDistanceCreate):
-        source = _find(session, request.source, "source", request)
-        target = _find(session, request.target, "target", request)
+        source = _find(context, request.source, "source", request)
+        target = _find(context, request.target, "target", request)
         datasets = [source, target]
         named: dict[str, object] = {"source": source.name, "target": target.name}
     else:
-        datasets = [_find(session, name, f"datasets.{place}", request) for place, name in enumerate(request.datasets)]
+        datasets = [_find(context, name, f"datasets.{place}", request) for place, name in enumerate(request.datasets)]
         _require_distinct(datasets)
         named = {"datasets": [dataset.name for dataset in datasets]}
     body = request.model_dump(mode="json") | named
-    record = add_distance(session, kind=request.kind, datasets=datasets, request=body)
-    commit_and_enqueue(session, queue, record)
+    record = add_distance(context.session, context.origin, kind=request.kind, datasets=datasets, request=body)
+    commit_and_enqueue(context, record)
     return record
 
 
-def _find(session: Session, name_or_id: str, field: str, request: DistanceCreate) -> DatasetRecord:
-    dataset = require_dataset(session, name_or_id, field=field)
+def _find(context: Context, name_or_id: str, field: str, request: DistanceCreate) -> DatasetRecord:
+    dataset = require_dataset(context, name_or_id, field=field)
     require_measurable(dataset, field=field, size=request.max_samples, size_field="max_samples")
     return dataset
 

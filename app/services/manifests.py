@@ -9,13 +9,13 @@ from app.errors import InvalidRequestError, NotReadyError, UnavailableError
 from app.schemas.jobs import JobCreate
 from app.schemas.selecting import SELECTING_FIELDS
 from app.schemas.selections import MANIFEST_CSV, MANIFEST_JSON, Manifest
+from app.services.context import Context
 from app.services.datasets import require_dataset, summary_of
 from app.services.reading import read_artifact
 from app.states import WorkState
-from app.store.blobs import BlobStore, BlobStoreError
-from app.store.jobs import add_job, get_work
+from app.store.blobs import BlobStoreError
+from app.store.jobs import add_job, find_work
 from app.store.records import DatasetRecord, JobManifestRecord, JobRecord, SelectionRecord
-from app.store.sessions import Session
 
 _NEED_A_SELECTION = ("labels", "labels_csv", "test")
 
@@ -31,9 +31,7 @@ def refuse_manifest_fields(request: JobCreate) -> None:
             raise InvalidRequestError.of_field(field, "belongs to a selection: name it too, or leave this out")
 
 
-def add_manifest_job(
-    session: Session, blobs: BlobStore, request: JobCreate, *, selection_id: UUID, target: DatasetRecord
-) -> JobRecord:
+def add_manifest_job(context: Context, request: JobCreate, *, selection_id: UUID, target: DatasetRecord) -> JobRecord:
     """Add a job that trains on exactly what a selection chose.
 
     How the samples were chosen is the selection's, and stands in the job as if it had asked for it.
@@ -46,33 +44,35 @@ def add_manifest_job(
     for field in SELECTING_FIELDS:
         if field in request.model_fields_set:
             raise InvalidRequestError.of_field(field, "is the selection's: leave it out where a selection is given")
-    selection = _require_selection(session, selection_id, target)
+    selection = _require_selection(context, selection_id, target)
     labels = _read_labels(request)
     if labels is not None:
-        _require_chosen(labels, read_manifest(session, blobs, selection), field=_field_of_labels(request))
-    test = _find_test(session, request, target, labels)
+        _require_chosen(labels, read_manifest(context, selection), field=_field_of_labels(request))
+    test = _find_test(context, request, target, labels)
     body = request.model_dump(mode="json", exclude={"labels", "labels_csv"})
     body |= {field: selection.request[field] for field in SELECTING_FIELDS}
     body |= {"target": target.name, "test": test.name if test else None}
     manifest = JobManifestRecord(selection=selection, test=test, labels=labels)
-    return add_job(session, target=target, source=selection.source, request=body, manifest=manifest)
+    return add_job(
+        context.session, context.origin, target=target, source=selection.source, request=body, manifest=manifest
+    )
 
 
-def read_manifest(session: Session, blobs: BlobStore, selection: SelectionRecord) -> Manifest:
+def read_manifest(context: Context, selection: SelectionRecord) -> Manifest:
     """What a selection chose.
 
     Raises:
         UnavailableError: If the blob store does not give it.
     """
-    artifact = read_artifact(session, SelectionRecord, selection.id, MANIFEST_JSON)
+    artifact = read_artifact(context, SelectionRecord, selection.id, MANIFEST_JSON)
     try:
-        return Manifest.model_validate_json(blobs.read(artifact.key, artifact.size))
+        return Manifest.model_validate_json(context.blobs.read(artifact.key, artifact.size))
     except (BlobStoreError, OSError) as error:
         raise UnavailableError("The blob store does not give the manifest: try again in a while.") from error
 
 
-def _require_selection(session: Session, selection_id: UUID, target: DatasetRecord) -> SelectionRecord:
-    selection = get_work(session, SelectionRecord, selection_id)
+def _require_selection(context: Context, selection_id: UUID, target: DatasetRecord) -> SelectionRecord:
+    selection = find_work(context.session, SelectionRecord, context.owner, selection_id)
     if selection is None:
         raise InvalidRequestError.of_field(
             "selection", "there is no such selection: make one with POST /selections, or see GET /selections"
@@ -152,14 +152,14 @@ def _require_chosen(labels: dict[str, str], manifest: Manifest, *, field: str) -
 
 
 def _find_test(
-    session: Session, request: JobCreate, target: DatasetRecord, labels: dict[str, str] | None
+    context: Context, request: JobCreate, target: DatasetRecord, labels: dict[str, str] | None
 ) -> DatasetRecord | None:
     """The dataset to evaluate on, where it is not the target."""
     if labels is None and not target.labelled:
         raise InvalidRequestError.of_field(
             "labels", f"the samples of {target.name!r} have no labels: give those of the selection's samples"
         )
-    test = target if request.test is None else require_dataset(session, request.test, field="test")
+    test = target if request.test is None else require_dataset(context, request.test, field="test")
     if not test.labelled:
         raise InvalidRequestError.of_field(
             "test", f"the samples of {test.name!r} have no labels to compare with: name a labelled dataset"

@@ -5,8 +5,9 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from app.errors import NotFoundError, NotReadyError
+from app.services.context import Context
 from app.states import WorkState
-from app.store.jobs import get_work, list_work
+from app.store.jobs import find_work, list_work
 from app.store.records import (
     ArtifactRecord,
     DatasetRecord,
@@ -15,7 +16,6 @@ from app.store.records import (
     SelectionRecord,
     WorkRecord,
 )
-from app.store.sessions import Session
 
 AnyWork = TypeVar("AnyWork", bound=WorkRecord)
 NOUN: dict[type[WorkRecord], str] = {
@@ -34,27 +34,27 @@ class Page(Generic[AnyWork]):
     next: UUID | None
 
 
-def read_work(session: Session, kind: type[AnyWork], work_id: UUID) -> AnyWork:
+def read_work(context: Context, kind: type[AnyWork], work_id: UUID) -> AnyWork:
     """The record with this id.
 
     Raises:
         NotFoundError: If there is none.
     """
-    record = get_work(session, kind, work_id)
+    record = find_work(context.session, kind, context.owner, work_id)
     if record is None:
         raise NotFoundError(f"There is no {NOUN[kind]} {work_id}.")
     return record
 
 
-def read_page(session: Session, kind: type[AnyWork], *, before: UUID | None, limit: int) -> Page[AnyWork]:
+def read_page(context: Context, kind: type[AnyWork], *, before: UUID | None, limit: int) -> Page[AnyWork]:
     """One page of a list."""
-    items = list_work(session, kind, before=before, limit=limit + 1)
+    items = list_work(context.session, kind, context.owner, before=before, limit=limit + 1)
     more = len(items) > limit
     return Page(items=items[:limit], next=items[limit - 1].id if more else None)
 
 
 def read_artifact(
-    session: Session, kind: type[JobRecord | DistanceRecord | SelectionRecord], work_id: UUID, name: str
+    context: Context, kind: type[JobRecord | DistanceRecord | SelectionRecord], work_id: UUID, name: str
 ) -> ArtifactRecord:
     """A file that a job, a distance or a selection made.
 
@@ -62,7 +62,7 @@ def read_artifact(
         NotFoundError: If there is no such work, or it makes no such file.
         NotReadyError: If it has not made it yet.
     """
-    record = read_work(session, kind, work_id)
+    record = read_work(context, kind, work_id)
     for artifact in record.artifacts:
         if artifact.name == name:
             return artifact

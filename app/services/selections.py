@@ -1,30 +1,26 @@
 """Choosing the samples that are worth a label."""
 
 from app.errors import InvalidRequestError
-from app.queue import JobQueue
 from app.schemas.selecting import SelectingRequest
 from app.schemas.selections import SelectionCreate
+from app.services.context import Context
 from app.services.datasets import require_dataset, require_measurable, require_weights, summary_of
 from app.services.dispatch import commit_and_enqueue
-from app.settings import Settings
 from app.store.jobs import add_selection
 from app.store.records import DatasetRecord, SelectionRecord
-from app.store.sessions import Session
 from ot3l_core.names import PoolLabels
 
 
-def submit_selection(
-    session: Session, queue: JobQueue, settings: Settings, request: SelectionCreate
-) -> SelectionRecord:
+def submit_selection(context: Context, request: SelectionCreate) -> SelectionRecord:
     """Store a selection and have a worker make it.
 
     Raises:
         InvalidRequestError: If the selection could not succeed on these datasets, or its weights are not there.
         NotReadyError: If a dataset is not inspected yet.
     """
-    require_weights(request, settings)
-    target = require_dataset(session, request.target, field="target")
-    source = find_source(session, request, settings)
+    require_weights(context, request)
+    target = require_dataset(context, request.target, field="target")
+    source = find_source(context, request)
     pool_labels = request.pool_labels or _default_labels(target, request, measured=source is not None)
     if pool_labels is PoolLabels.GIVEN:
         _require_labels(target, request)
@@ -35,21 +31,21 @@ def submit_selection(
         "source": source.name if source else None,
         "pool_labels": pool_labels,
     }
-    record = add_selection(session, target=target, source=source, request=body)
-    commit_and_enqueue(session, queue, record)
+    record = add_selection(context.session, context.origin, target=target, source=source, request=body)
+    commit_and_enqueue(context, record)
     return record
 
 
-def find_source(session: Session, request: SelectingRequest, settings: Settings) -> DatasetRecord | None:
+def find_source(context: Context, request: SelectingRequest) -> DatasetRecord | None:
     """The dataset to measure from: the one that is named, or the service's own where the strategy needs one.
 
     Raises:
         InvalidRequestError: If there is none and the strategy needs one, or it cannot be measured.
         NotReadyError: If it is not inspected yet.
     """
-    named = request.source or (settings.default_source if request.strategy.needs_scores else None)
+    named = request.source or (context.settings.default_source if request.strategy.needs_scores else None)
     if named is not None:
-        source = require_dataset(session, named, field="source")
+        source = require_dataset(context, named, field="source")
         require_measurable(source, field="source", size=request.source_size, size_field="source_size")
         return source
     if request.strategy.needs_scores:

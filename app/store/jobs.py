@@ -1,6 +1,7 @@
 """Jobs, distances, selections and their lists in the database."""
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, defaultload, defer, l
 from sqlalchemy.sql.base import ExecutableOption
 
 from app.store.records import (
+    USUAL_PRIORITY,
     DatasetRecord,
     DistanceDatasetRecord,
     DistanceRecord,
@@ -21,8 +23,31 @@ from app.store.records import (
 AnyWork = TypeVar("AnyWork", bound=WorkRecord)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where work comes from.
+
+    Attributes:
+        owner: Whose it is.
+        request_id: The HTTP request that asked for it.
+        priority: From 0 to 9; higher goes first.
+        reuse_key: Equal for requests whose results are equal; None where that cannot be told.
+    """
+
+    owner: str
+    request_id: str | None = None
+    priority: int = USUAL_PRIORITY
+    reuse_key: str | None = None
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """As the records have it."""
+        return asdict(self)
+
+
 def add_job(
     session: Session,
+    origin: Origin,
     *,
     target: DatasetRecord,
     source: DatasetRecord | None,
@@ -31,6 +56,7 @@ def add_job(
 ) -> JobRecord:
     """Add a job that waits for a worker; where several alphas are asked for, its own is still to be chosen."""
     record = JobRecord(
+        **origin.columns,
         target=target,
         source=source,
         strategy=request["strategy"],
@@ -45,34 +71,39 @@ def add_job(
 
 
 def add_selection(
-    session: Session, *, target: DatasetRecord, source: DatasetRecord | None, request: dict[str, Any]
+    session: Session, origin: Origin, *, target: DatasetRecord, source: DatasetRecord | None, request: dict[str, Any]
 ) -> SelectionRecord:
     """Add a selection that waits for a worker."""
-    record = SelectionRecord(target=target, source=source, request=request, artifacts=[])
+    record = SelectionRecord(**origin.columns, target=target, source=source, request=request, artifacts=[])
     session.add(record)
     session.flush()
     return record
 
 
 def add_distance(
-    session: Session, *, kind: str, datasets: Sequence[DatasetRecord], request: dict[str, Any]
+    session: Session, origin: Origin, *, kind: str, datasets: Sequence[DatasetRecord], request: dict[str, Any]
 ) -> DistanceRecord:
     """Add a distance that waits for a worker."""
     members = [DistanceDatasetRecord(position=position, dataset=dataset) for position, dataset in enumerate(datasets)]
-    record = DistanceRecord(kind=kind, members=members, request=request, artifacts=[])
+    record = DistanceRecord(**origin.columns, kind=kind, members=members, request=request, artifacts=[])
     session.add(record)
     session.flush()
     return record
 
 
 def get_work(session: Session, kind: type[AnyWork], work_id: UUID) -> AnyWork | None:
-    """The record with this id."""
+    """The record with this id, whoever owns it: for workers."""
     return session.get(kind, work_id)
 
 
-def list_work(session: Session, kind: type[AnyWork], *, before: UUID | None, limit: int) -> list[AnyWork]:
-    """Records from the newest to the oldest, those older than ``before``; results are read when they are asked for."""
-    newest_first = select(kind).options(*_unread(kind)).order_by(kind.id.desc()).limit(limit)
+def find_work(session: Session, kind: type[AnyWork], owner: str, work_id: UUID) -> AnyWork | None:
+    """The owner's record with this id."""
+    return session.scalars(select(kind).where(kind.id == work_id, kind.owner == owner)).one_or_none()
+
+
+def list_work(session: Session, kind: type[AnyWork], owner: str, *, before: UUID | None, limit: int) -> list[AnyWork]:
+    """The owner's records, newest first, those older than ``before``; results are read when they are asked for."""
+    newest_first = select(kind).where(kind.owner == owner).options(*_unread(kind)).order_by(kind.id.desc()).limit(limit)
     return list(session.scalars(newest_first if before is None else newest_first.where(kind.id < before)))
 
 

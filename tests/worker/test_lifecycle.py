@@ -12,10 +12,13 @@ from app.states import WorkState
 from app.store import work
 from app.store.blobs import BlobStoreError
 from app.store.datasets import add_dataset
+from app.store.jobs import Origin
 from app.store.records import DatasetRecord
 from ot3l_core.errors import CorruptImageError
 from ot3l_core.names import Phase
 from worker.lifecycle import Lifecycle, Outcome
+
+ORIGIN = Origin("local")
 
 FAST = Settings(heartbeat_seconds=0.02, lease_seconds=10.0)
 
@@ -23,7 +26,7 @@ FAST = Settings(heartbeat_seconds=0.02, lease_seconds=10.0)
 @pytest.fixture
 def work_id(database):
     with database.writing() as session:
-        record = add_dataset(session, name="digits", request={})
+        record = add_dataset(session, ORIGIN, name="digits", request={})
         session.commit()
         return record.id
 

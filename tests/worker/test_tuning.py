@@ -8,12 +8,14 @@ from app.schemas.jobs import FineTuneCreate
 from app.states import WorkState
 from app.store import work
 from app.store.datasets import add_dataset
-from app.store.jobs import add_job
+from app.store.jobs import Origin, add_job
 from app.store.records import JobRecord
 from ot3l_core.finetune.augmentation import Augmentation
 from ot3l_core.finetune.tuning_settings import TuningSettings
 from ot3l_core.names import Precision
 from worker.tuning import discard_states, tuning_settings
+
+ORIGIN = Origin("local")
 
 
 def test_what_is_not_asked_for_is_as_the_core_has_it():
@@ -32,8 +34,8 @@ def keep(database, tmp_path):
 
     def make(state):
         with database.writing() as session:
-            target = add_dataset(session, name=f"target-{state}", request={})
-            record = add_job(session, target=target, source=None, request={"strategy": "uniform", "alpha": 0.5})
+            target = add_dataset(session, ORIGIN, name=f"target-{state}", request={})
+            record = add_job(session, ORIGIN, target=target, source=None, request={"strategy": "uniform", "alpha": 0.5})
             session.commit()
             if state is not WorkState.QUEUED:
                 held = work.claim(session, JobRecord, record.id, lease_seconds=60)

@@ -180,7 +180,7 @@ def test_lists_read_no_results_and_every_kind_of_record_in_one_go(client, matrix
     statements = []
     event.listen(service_database.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
     with service_database.reading() as session:
-        found = list_work(session, DistanceRecord, before=None, limit=5)
+        found = list_work(session, DistanceRecord, "local", before=None, limit=5)
         names = [[dataset.name for dataset in record.datasets] for record in found]
     assert names == [["source", "target"], ["third", "source", "target"]]
     selects = [statement for statement in statements if statement.startswith("SELECT")]

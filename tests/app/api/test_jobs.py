@@ -223,7 +223,7 @@ def test_lists_do_not_read_results(client, job, service_database):
     statements = []
     event.listen(service_database.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
     with service_database.reading() as session:
-        assert len(list_work(session, JobRecord, before=None, limit=5)) == 1
+        assert len(list_work(session, JobRecord, "local", before=None, limit=5)) == 1
     assert "result" not in statements[0]
 
 

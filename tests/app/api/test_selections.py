@@ -184,7 +184,7 @@ def test_a_labelled_target_needs_no_labels_and_no_other_test(client, register, s
     reply = client.post("/jobs", json={"target": "target", "selection": select("target")})
     assert reply.status_code == 202, reply.text
     with service_database.reading() as session:
-        (record,) = list_work(session, JobRecord, before=None, limit=2)
+        (record,) = list_work(session, JobRecord, "local", before=None, limit=2)
         assert (record.manifest.labels, record.manifest.test) == (None, None)
 
 
@@ -256,7 +256,7 @@ def test_lists_read_neither_results_nor_labels(client, unlabelled, service_datab
     event.listen(service_database.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
     for kind in (JobRecord, SelectionRecord):
         with service_database.reading() as session:
-            assert len(list_work(session, kind, before=None, limit=5)) == 1
+            assert len(list_work(session, kind, "local", before=None, limit=5)) == 1
     assert not [statement for statement in statements if "result" in statement or "labels" in statement]
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from alembic import command
 from app.store.datasets import find_dataset
-from app.store.jobs import add_distance, add_job, add_selection, get_work, list_work
+from app.store.jobs import Origin, add_distance, add_job, add_selection, get_work, list_work
 from app.store.migrations import migrate, migration_config
 from app.store.records import (
     DistanceArtifactRecord,
@@ -19,6 +19,10 @@ from app.store.records import (
     SelectionArtifactRecord,
 )
 from app.store.sessions import open_database
+
+ORIGIN = Origin("local")
+LATER = {"selections", "selection_artifacts", "job_manifests", "events", "api_keys", "idempotency_keys"}
+LATER |= {"uploads", "upload_parts", "webhooks", "webhook_deliveries", "chores"}
 
 MOMENT = dt.datetime(2025, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 PAIR, JOB, NEAR, FAR = (uuid.UUID(int=number) for number in range(1, 5))
@@ -86,7 +90,7 @@ def test_upgrading_makes_exactly_the_records(empty_database_url):
     migrate(empty_database_url)
     command.check(migration_config(empty_database_url))
     made = {"datasets", "distances", "distance_datasets", "distance_artifacts", "jobs", "artifacts"}
-    assert tables_of(empty_database_url) == made | {"selections", "selection_artifacts", "job_manifests"}
+    assert tables_of(empty_database_url) == made | LATER
 
 
 def test_downgrading_leaves_nothing_and_upgrading_again_works(empty_database_url):
@@ -124,8 +128,8 @@ def test_downgrading_keeps_pairs_and_drops_what_has_no_place(empty_database_url,
     before = distances_of(opened)
     migrate(empty_database_url)
     with opened.writing() as session:
-        datasets = [find_dataset(session, name) for name in ("near", "far")]
-        matrix = add_distance(session, kind="matrix", datasets=datasets, request={})
+        datasets = [find_dataset(session, "local", name) for name in ("near", "far")]
+        matrix = add_distance(session, ORIGIN, kind="matrix", datasets=datasets, request={})
         matrix.artifacts.append(
             DistanceArtifactRecord(name="m.csv", key="distances/m", size=1, sha256="3" * 64, media_type="text/csv")
         )
@@ -138,7 +142,7 @@ def test_downgrading_keeps_pairs_and_drops_what_has_no_place(empty_database_url,
     migrate(empty_database_url)
     command.check(migration_config(empty_database_url))
     with opened.reading() as session:
-        (record,) = list_work(session, DistanceRecord, before=None, limit=5)
+        (record,) = list_work(session, DistanceRecord, "local", before=None, limit=5)
         assert [dataset.name for dataset in record.datasets] == ["far", "near"]
 
 
@@ -147,13 +151,15 @@ def test_downgrading_drops_selections_and_keeps_the_jobs_that_used_them(empty_da
     fill_first_revision(opened)
     migrate(empty_database_url)
     with opened.writing() as session:
-        near = find_dataset(session, "near")
-        selection = add_selection(session, target=near, source=None, request={})
+        near = find_dataset(session, "local", "near")
+        selection = add_selection(session, ORIGIN, target=near, source=None, request={})
         selection.artifacts.append(
             SelectionArtifactRecord(name="m.csv", key="selections/m", size=1, sha256="3" * 64, media_type="text/csv")
         )
         manifest = JobManifestRecord(selection=selection, test=None, labels={"a.png": "ant"})
-        job = add_job(session, target=near, source=None, request={"strategy": "mixed", "alpha": 0.5}, manifest=manifest)
+        job = add_job(
+            session, ORIGIN, target=near, source=None, request={"strategy": "mixed", "alpha": 0.5}, manifest=manifest
+        )
         session.commit()
     with opened.reading() as session:
         assert get_work(session, JobRecord, job.id).manifest.labels == {"a.png": "ant"}
@@ -163,7 +169,7 @@ def test_downgrading_drops_selections_and_keeps_the_jobs_that_used_them(empty_da
     assert not tables_of(empty_database_url) & {"selections", "selection_artifacts", "job_manifests"}
     migrate(empty_database_url)
     with opened.reading() as session:
-        assert {record.id for record in list_work(session, JobRecord, before=None, limit=5)} == {JOB, job.id}
+        assert {record.id for record in list_work(session, JobRecord, "local", before=None, limit=5)} == {JOB, job.id}
 
 
 def test_downgrading_gives_an_alpha_to_jobs_that_have_none(empty_database_url, opened):
@@ -173,8 +179,8 @@ def test_downgrading_gives_an_alpha_to_jobs_that_have_none(empty_database_url, o
     with opened.writing() as session:
         assert get_work(session, JobRecord, JOB).alpha == 0.5
         get_work(session, JobRecord, JOB).alpha = 0.125
-        near = find_dataset(session, "near")
-        job = add_job(session, target=near, source=None, request={"strategy": "mixed", "alpha": "auto"})
+        near = find_dataset(session, "local", "near")
+        job = add_job(session, ORIGIN, target=near, source=None, request={"strategy": "mixed", "alpha": "auto"})
         session.commit()
     with opened.reading() as session:
         assert get_work(session, JobRecord, job.id).alpha is None

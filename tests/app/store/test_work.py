@@ -8,7 +8,10 @@ import pytest
 from app.states import WorkState
 from app.store import work
 from app.store.datasets import add_dataset, find_dataset
+from app.store.jobs import Origin
 from app.store.records import DatasetRecord
+
+ORIGIN = Origin("local")
 
 LONG = 60.0
 
@@ -16,7 +19,7 @@ LONG = 60.0
 @pytest.fixture
 def dataset_id(database):
     with database.writing() as session:
-        record = add_dataset(session, name="digits", request={"format": "builtin"})
+        record = add_dataset(session, ORIGIN, name="digits", request={"format": "builtin"})
         session.commit()
         return record.id
 
@@ -91,7 +94,7 @@ def test_a_running_lease_is_not_released_and_an_expired_one_is(database, dataset
         assert work.release_expired(session, DatasetRecord) == []
     assert finish(database, held)
     with database.writing() as session:
-        other = add_dataset(session, name="other", request={})
+        other = add_dataset(session, ORIGIN, name="other", request={})
         session.commit()
     claim(database, other.id, lease_seconds=0.01)
     time.sleep(0.05)
@@ -159,8 +162,8 @@ def test_moments_are_aware_and_ordered(database, dataset_id):
 
 def test_a_name_is_given_once(database, dataset_id):
     with database.writing() as session:
-        assert add_dataset(session, name="digits", request={}) is None
-        assert add_dataset(session, name="other", request={}) is not None
+        assert add_dataset(session, ORIGIN, name="digits", request={}) is None
+        assert add_dataset(session, ORIGIN, name="other", request={}) is not None
         session.commit()
 
 
@@ -195,7 +198,7 @@ def test_a_dataset_that_failed_gives_its_name_away_and_writes_nothing_more(datab
     time.sleep(0.05)
     with database.writing() as session:
         work.give_up(session, DatasetRecord, max_attempts=1, error={"code": "x"})
-        again = add_dataset(session, name="digits", request={"format": "npz"})
+        again = add_dataset(session, ORIGIN, name="digits", request={"format": "npz"})
         session.commit()
     assert again.id != dataset_id
     assert claim(database, again.id).attempt == 1
@@ -217,6 +220,6 @@ def test_cancelled_work_of_a_lost_worker_does_not_begin_again(database, dataset_
 
 def test_a_name_cannot_shadow_an_id(database, dataset_id):
     with database.writing() as session:
-        add_dataset(session, name=str(dataset_id), request={})
+        add_dataset(session, ORIGIN, name=str(dataset_id), request={})
         session.commit()
-        assert find_dataset(session, str(dataset_id)).id == dataset_id
+        assert find_dataset(session, "local", str(dataset_id)).id == dataset_id

@@ -1,39 +1,26 @@
-"""The tables."""
+"""The tables of work and what comes of it."""
 
 import datetime as dt
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, MetaData, String, Uuid
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, relationship
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, Uuid
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
 from uuid6 import uuid7
 
 from app.states import WorkState
 from app.store.clock import UtcDateTime, now_plus
+from app.store.records.base import Document, Record
 
-Document = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-
-
-class Record(DeclarativeBase):
-    """Base of all tables; constraints get names that migrations can refer to."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
+USUAL_PRIORITY = 5
 
 
 class WorkRecord(Record):
     """Something that a worker has to do, and how far it is.
 
     A worker holds the work while its lease runs. ``attempt`` counts the claims and fences them: whoever
-    writes names the attempt it was given, and a worker that lost its lease writes nothing.
+    writes names the attempt it was given, and a worker that lost its lease writes nothing. ``forgiven`` of the
+    attempts do not count against the work: those before a retry, and those whose worker was told to leave.
     """
 
     __abstract__ = True
@@ -41,18 +28,29 @@ class WorkRecord(Record):
     @declared_attr.directive
     @classmethod
     def __table_args__(cls) -> tuple[Any, ...]:
-        """The sweep looks for work by state; ids are in order of creation and serve the lists."""
+        """The sweep looks for work by state; ids are in order of creation and serve the lists, owner by owner."""
         states = ", ".join(f"'{state}'" for state in WorkState)
         return (
             Index(None, "state", "lease_expires_at"),
+            Index(None, "owner", "id"),
+            Index(None, "owner", "state", "id"),
+            *cls._more_table_args(),
             CheckConstraint(f"state IN ({states})", name="state"),
         )
 
+    @classmethod
+    def _more_table_args(cls) -> tuple[Any, ...]:
+        return ()
+
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, default=uuid7)
+    owner: Mapped[str] = mapped_column(String(64))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    priority: Mapped[int] = mapped_column(default=USUAL_PRIORITY)
     state: Mapped[str] = mapped_column(String(16), default=WorkState.QUEUED)
     phase: Mapped[str | None] = mapped_column(String(16))
     progress: Mapped[float] = mapped_column(default=0.0)
     attempt: Mapped[int] = mapped_column(default=0)
+    forgiven: Mapped[int] = mapped_column(default=0)
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     lease_expires_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     enqueued_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=now_plus())
@@ -63,14 +61,41 @@ class WorkRecord(Record):
     error: Mapped[dict[str, Any] | None] = mapped_column(Document)
     request: Mapped[dict[str, Any]] = mapped_column(Document)
     result: Mapped[dict[str, Any] | None] = mapped_column(Document)
+    reuse_key: Mapped[str | None] = mapped_column(String(64), index=True)
+    last_event: Mapped[int] = mapped_column(default=0)
 
 
-class DatasetRecord(WorkRecord):
+class Described:
+    """What an owner writes on a record to find it again; workers do not read it."""
+
+    tags: Mapped[list[str]] = mapped_column(Document, default=list)
+    notes: Mapped[dict[str, str]] = mapped_column(Document, default=dict)
+
+
+class EventRecord(Record):
+    """Something that happened to a piece of work; the work counts them in ``last_event``, in the same transaction."""
+
+    __tablename__ = "events"
+
+    work_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=now_plus(), index=True)
+    attempt: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(16))
+    body: Mapped[dict[str, Any]] = mapped_column(Document)
+
+
+class DatasetRecord(Described, WorkRecord):
     """A registered dataset; its work is to be inspected."""
 
     __tablename__ = "datasets"
 
-    name: Mapped[str] = mapped_column(String(200), unique=True)
+    @classmethod
+    def _more_table_args(cls) -> tuple[Any, ...]:
+        return (UniqueConstraint("owner", "name"),)
+
+    name: Mapped[str] = mapped_column(String(200))
+    upload_id: Mapped[UUID | None] = mapped_column(ForeignKey("uploads.id"), index=True)
     digest: Mapped[str | None] = mapped_column(String(64))
 
     @property
@@ -123,11 +148,16 @@ class SelectionRecord(WorkRecord):
     )
 
 
-class JobRecord(WorkRecord):
+class JobRecord(Described, WorkRecord):
     """A targeted-transfer job."""
 
     __tablename__ = "jobs"
 
+    @classmethod
+    def _more_table_args(cls) -> tuple[Any, ...]:
+        return (Index(None, "owner", "strategy", "id"), Index(None, "owner", "target_id", "id"))
+
+    name: Mapped[str | None] = mapped_column(String(200))
     strategy: Mapped[str] = mapped_column(String(32))
     alpha: Mapped[float | None]
     target_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"), index=True)
