@@ -16,7 +16,7 @@ from ot3l_core.finetune.tuning import TunedNetwork, tune
 from ot3l_core.finetune.tuning_settings import TuningSettings
 from ot3l_core.finetune.validation import validation_split
 from ot3l_core.names import Precision
-from ot3l_core.progress import OnProgress, portion
+from ot3l_core.progress import Listener
 from ot3l_core.transfer import Run
 
 # Of the progress of one run: an epoch over the selected samples costs far more than a pass over the test split.
@@ -53,7 +53,7 @@ def tune_run(
     settings: TuningSettings,
     precision: Precision,
     state: Path | None,
-    on_progress: OnProgress,
+    listener: Listener,
 ) -> TunedRun:
     """Fine-tune one run's head and the backbone's last blocks on its selection, and evaluate both on the test split.
 
@@ -65,7 +65,7 @@ def tune_run(
         settings: How to tune.
         precision: Of the forward pass over the test split.
         state: A file from which an interrupted call goes on, to the same bits; None to keep nothing.
-        on_progress: Told the finished share; may raise to stop.
+        listener: Told the finished share, and of every epoch from the start of tuning on.
 
     Raises:
         InvalidSettingError: If the backbone has fewer blocks than the settings name, or the loss stops being a number.
@@ -79,7 +79,7 @@ def tune_run(
         settings=settings,
         seed=run.seed,
         state=state,
-        on_progress=portion(on_progress, 0.0, _TUNING_SHARE),
+        listener=listener.portion(0.0, _TUNING_SHARE),
     )
     head, temperature = tuned.head, run.trained.temperature
     if tuned.best_epoch > 0:
@@ -90,7 +90,7 @@ def tune_run(
         tuned.backbone,
         device=backbone.device,
         precision=precision,
-        on_progress=portion(on_progress, _TUNING_SHARE, 1.0),
+        on_progress=listener.portion(_TUNING_SHARE, 1.0).on_progress,
     )
     probabilities = head.probabilities(features.to(backbone.device)).cpu()
     evaluation = evaluate(probabilities, torch.from_numpy(test.labels))

@@ -15,7 +15,8 @@ from ot3l_core.finetune.evaluation import Evaluation, evaluate
 from ot3l_core.finetune.heads import Head
 from ot3l_core.finetune.training import TrainingSettings, train_head
 from ot3l_core.finetune.validation import validation_split
-from ot3l_core.progress import OnProgress, ignore_progress, portion
+from ot3l_core.names import Phase
+from ot3l_core.progress import NOBODY, Listener
 from ot3l_core.selection import Selection
 
 _HELD_OUT: Final = 0.2
@@ -59,7 +60,7 @@ def sweep_alpha(
     test: LabelledSamples,
     training: TrainingSettings,
     seeds: Sequence[int],
-    on_progress: OnProgress = ignore_progress,
+    listener: Listener = NOBODY,
 ) -> AlphaSweep:
     """Train a head for every alpha and seed, and compare them on samples that none of a seed's heads was trained on.
 
@@ -73,7 +74,7 @@ def sweep_alpha(
         test: Evaluated on for the reader.
         training: How to train; nothing more is held out.
         seeds: Of the trainings and the splits.
-        on_progress: Told the finished share; may raise to stop.
+        listener: Told the finished share, and of each epoch with the alpha that it is for.
 
     Raises:
         TooFewSamplesError: If too few samples are selected to hold any out.
@@ -94,13 +95,20 @@ def sweep_alpha(
                 settings=training,
                 seed=seed,
                 start=backbone.penultimate,
-                on_progress=portion(on_progress, done / n_runs, (done + 1) / n_runs),
+                listener=_trying(alpha, listener.portion(done / n_runs, (done + 1) / n_runs)),
             ).head
             done += 1
             validation[alpha].append(_evaluate(head, pool.take(held_out), backbone))
             tested[alpha].append(_evaluate(head, test, backbone))
     points = tuple(AlphaPoint(alpha, tuple(validation[alpha]), tuple(tested[alpha])) for alpha in validation)
     return AlphaSweep(points, max(points, key=_merit).alpha, n_labels)
+
+
+def _trying(alpha: float, listener: Listener) -> Listener:
+    """Tell epochs as those of the sweep, not of the training that follows it."""
+    return replace(
+        listener, on_epoch=lambda report: listener.on_epoch(replace(report, phase=Phase.SWEEPING, alpha=alpha))
+    )
 
 
 def _evaluate(head: Head, samples: LabelledSamples, backbone: Backbone) -> Evaluation:

@@ -14,7 +14,7 @@ from ot3l_core.finetune.training import TrainedHead, TrainingSettings, train_hea
 from ot3l_core.finetune.zero_shot import conditional_map, nearest_map
 from ot3l_core.names import FeatureScaling, LabelDistanceMethod, Phase, Strategy
 from ot3l_core.otd import Measured, measure
-from ot3l_core.progress import OnProgress, portion
+from ot3l_core.progress import Listener, OnEpoch, OnProgress, ignore_epoch, portion
 from ot3l_core.selection import Selection, SelectionSettings, select
 from ot3l_core.sweep import AlphaSweep, sweep_alpha
 
@@ -95,6 +95,7 @@ def run_transfer(
     settings: TransferSettings,
     enter: EnterPhase,
     given: Selection | None = None,
+    on_epoch: OnEpoch = ignore_epoch,
 ) -> TransferResult:
     """Select from the pool, train heads, and evaluate them on a test split that neither ever saw.
 
@@ -107,12 +108,13 @@ def run_transfer(
         enter: Called at the start of each phase; returns the callback for its progress.
         given: A selection from the pool that was made before: nothing is selected then, and classes without samples are
             allowed.
+        on_epoch: Told of every finished epoch: of each alpha that is tried, then of each seed's head.
 
     Raises:
         MissingClassError: If a class that must be measured or learned has no samples.
         TooFewSamplesError: If there are fewer than two classes to learn.
         InvalidSettingError: If the strategy needs a source and there is none.
-        Cancelled: If a progress callback says so.
+        Cancelled: If a callback says so.
     """
     if pool.n_classes < 2:
         raise TooFewSamplesError("the target has one class: there is nothing to tell apart", field="target")
@@ -131,15 +133,15 @@ def run_transfer(
             test=test,
             training=settings.training,
             seeds=settings.seeds,
-            on_progress=enter(Phase.SWEEPING),
+            listener=Listener(enter(Phase.SWEEPING), on_epoch),
         )
         selections = by_alpha[sweep.chosen]
     else:
         selections = _select(pool, measured, settings, enter(Phase.SELECTING))
-    on_progress = enter(Phase.TRAINING)
+    listener = Listener(enter(Phase.TRAINING), on_epoch)
     runs = []
     for number, (seed, selection) in enumerate(zip(settings.seeds, selections, strict=True)):
-        part = portion(on_progress, number / len(selections), (number + 1) / len(selections))
+        part = listener.portion(number / len(selections), (number + 1) / len(selections))
         runs.append(_run(backbone, pool, test, settings.training, seed, selection, part))
     enter(Phase.EVALUATING)
     zero_shot = _zero_shot(backbone, source, pool, test, measured)
@@ -218,7 +220,7 @@ def _run(
     settings: TrainingSettings,
     seed: int,
     selection: Selection,
-    on_progress: OnProgress,
+    listener: Listener,
 ) -> Run:
     chosen = pool.take(selection.indices)
     trained = train_head(
@@ -228,7 +230,7 @@ def _run(
         settings=settings,
         seed=seed,
         start=backbone.penultimate,
-        on_progress=on_progress,
+        listener=listener,
     )
     probabilities = trained.head.probabilities(test.features.to(backbone.device)).cpu()
     return Run(seed, selection, trained, probabilities, evaluate(probabilities, test.labels))

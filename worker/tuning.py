@@ -24,7 +24,7 @@ from ot3l_core.finetune.heads import Head
 from ot3l_core.finetune.training import Epoch
 from ot3l_core.finetune.tuning_settings import TuningSettings
 from ot3l_core.names import Precision
-from ot3l_core.progress import OnProgress, portion
+from ot3l_core.progress import Listener, OnEpoch, OnProgress, ignore_epoch
 from ot3l_core.transfer import Run, TransferResult
 from worker.inputs import JobImages
 
@@ -113,6 +113,7 @@ def tune_runs(
     precision: Precision,
     states: Path,
     on_progress: OnProgress,
+    on_epoch: OnEpoch = ignore_epoch,
 ) -> Tuning:
     """Tune every run's head together with the last blocks of the backbone, on the pictures that it selected.
 
@@ -124,11 +125,13 @@ def tune_runs(
         precision: Of the forward pass over the test split.
         states: The job's own folder, made here; an interrupted call goes on from the files in it, to the same bits.
         on_progress: Told the finished share; may raise to stop.
+        on_epoch: Told of every epoch, from before the first one on; of all again where an interrupted call goes on.
 
     Raises:
         InvalidSettingError: If the backbone has fewer blocks than are asked for, or the loss stops being a number.
     """
     states.mkdir(parents=True, exist_ok=True)
+    listener = Listener(on_progress, on_epoch)
     settings = tuning_settings(request)
     courses: list[TuningCourse] = []
     evaluations: list[Evaluation] = []
@@ -143,7 +146,7 @@ def tune_runs(
                 settings=settings,
                 precision=precision,
                 state=states / f"{run.seed}.safetensors",
-                on_progress=portion(on_progress, number / len(runs), (number + 1) / len(runs)),
+                listener=listener.portion(number / len(runs), (number + 1) / len(runs)),
             )
         course = TuningCourse(run.seed, tuned.tuned.best_epoch, (tuned.tuned.start, *tuned.tuned.history))
         if chosen is None or course.best_loss < min(other.best_loss for other in courses):

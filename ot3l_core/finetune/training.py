@@ -1,7 +1,7 @@
 """Training a head on the features of the selected samples."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,8 @@ from ot3l_core.finetune.heads import (
     unfold_scale,
 )
 from ot3l_core.finetune.validation import validation_split
-from ot3l_core.progress import OnProgress, ignore_progress
+from ot3l_core.names import Phase
+from ot3l_core.progress import NOBODY, EpochReport, Listener
 
 _STEPS_BETWEEN_REPORTS = 16
 _STEPS_PER_EPOCH = 16
@@ -90,6 +91,10 @@ class Epoch:
         """The validation loss; the training loss where nothing was held out."""
         return self.train_loss if self.validation_loss is None else self.validation_loss
 
+    def report(self, number: int, *, phase: Phase, seed: int) -> EpochReport:
+        """What a listener is told of it."""
+        return EpochReport(phase=phase, seed=seed, alpha=None, epoch=number, **asdict(self))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedHead:
@@ -128,7 +133,7 @@ def train_head(
     settings: TrainingSettings,
     seed: int,
     start: nn.Sequential | None = None,
-    on_progress: OnProgress = ignore_progress,
+    listener: Listener = NOBODY,
 ) -> TrainedHead:
     """Train two dense layers by cross-entropy, on the device of ``features``.
 
@@ -139,7 +144,7 @@ def train_head(
         settings: How.
         seed: Of the initial weights, the validation split and the order of samples. Same inputs and seed, same bits.
         start: A pretrained dense layer and its activation to begin with, such as ``Backbone.penultimate``.
-        on_progress: Told the finished share of all epochs; may raise to stop.
+        listener: Told the finished share of all epochs, and of each epoch when it is over.
 
     Returns:
         The head of the best epoch, and how training went.
@@ -160,7 +165,7 @@ def train_head(
         head = unfold_scale(extend_pretrained(start, n_classes, seed=seed).to(features.device), scale)
     scaled, labels = scale.apply(features), labels.to(features.device)
     fit = _Fit(scaled[chosen], labels[chosen], scaled[held_out], labels[held_out])
-    best_epoch, history = _run_epochs(head, fit, settings, seed, on_progress)
+    best_epoch, history = _run_epochs(head, fit, settings, seed, listener)
     with torch.no_grad():
         temperature = fit_temperature(head(fit.held_out_features), fit.held_out_labels)
     return TrainedHead(fold_temperature(fold_scale(head, scale), temperature).eval(), best_epoch, history, temperature)
@@ -175,7 +180,7 @@ class _Fit:
 
 
 def _run_epochs(
-    head: Head, fit: _Fit, settings: TrainingSettings, seed: int, on_progress: OnProgress
+    head: Head, fit: _Fit, settings: TrainingSettings, seed: int, listener: Listener
 ) -> tuple[int, tuple[Epoch, ...]]:
     """Train ``head`` in place and leave it as it was after its best epoch."""
     order = torch.Generator().manual_seed(seed)
@@ -191,7 +196,7 @@ def _run_epochs(
         total = torch.zeros((), device=fit.features.device)
         for batch in _batches(len(fit.labels), batch_size, order):
             if schedule.last_epoch % _STEPS_BETWEEN_REPORTS == 0:
-                on_progress(schedule.last_epoch / steps)
+                listener.on_progress(schedule.last_epoch / steps)
             optimizer.zero_grad()
             loss = cross_entropy(head(fit.features[batch]), fit.labels[batch])
             loss.backward()  # type: ignore[no-untyped-call]
@@ -200,13 +205,14 @@ def _run_epochs(
             total += loss.detach() * len(batch)
         history.append(_score(head, fit, float(total) / len(fit.labels)))
         current = _judged_loss(history[-1], epoch)
+        listener.on_epoch(history[-1].report(epoch, phase=Phase.TRAINING, seed=seed))
         if history[-1].validation_loss is None or current < best_loss:
             best_epoch, best_loss = epoch, current
             best_weights = {name: tensor.clone() for name, tensor in head.state_dict().items()}
         elif epoch - best_epoch >= settings.patience:
             break
     head.load_state_dict(best_weights)
-    on_progress(1.0)
+    listener.on_progress(1.0)
     return best_epoch, tuple(history)
 
 

@@ -26,7 +26,8 @@ from ot3l_core.finetune.training import Epoch
 from ot3l_core.finetune.tuning_settings import TuningSettings
 from ot3l_core.finetune.validation import validation_split
 from ot3l_core.finetune.weights import digest_of
-from ot3l_core.progress import OnProgress, ignore_progress
+from ot3l_core.names import Phase
+from ot3l_core.progress import NOBODY, Listener, OnProgress
 
 _STATE_VERSION: Final = 1
 
@@ -59,7 +60,7 @@ def tune(
     settings: TuningSettings,
     seed: int,
     state: Path | None = None,
-    on_progress: OnProgress = ignore_progress,
+    listener: Listener = NOBODY,
 ) -> TunedNetwork:
     """Train a head and the last blocks of its backbone by cross-entropy, on the backbone's device.
 
@@ -75,7 +76,8 @@ def tune(
             same kind of device with as many threads, same bits; how many threads decode does not matter.
         state: A file, written after every epoch, from which a later call with the same arguments goes on to the same
             bits. One that is damaged or belongs to other work is replaced. It is the caller's to delete.
-        on_progress: Told the finished share of all epochs after every batch; may raise to stop.
+        listener: Told the finished share of all epochs after every batch, and of each epoch once it is in the state,
+            from 0 for the start. A call that goes on tells all of them again, so that none is lost with who was told.
 
     Returns:
         The tuned network, and how training went.
@@ -96,16 +98,18 @@ def tune(
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
         reached = load_state(state, work=work) if state else None
         if reached is None:
-            learner, reached = _begin(backbone, head, course, settings, on_progress)
+            learner, reached = _begin(backbone, head, course, settings, listener.on_progress)
         else:
             learner = _resume(backbone, head, reached, settings)
+        _tell(reached, seed, listener)
         with closing(_remaining(learner, course, reached)) as loaded:
-            stream = _reported(loaded, learner, course, reached, on_progress)
+            stream = _reported(loaded, learner, course, reached, listener.on_progress)
             while not _is_finished(reached, settings):
                 reached = _run_epoch(learner, course, reached, stream)
                 if state:
                     save_state(state, reached, work=work)
-    on_progress(1.0)
+                _tell(reached, seed, listener, since=len(reached.history))
+    listener.on_progress(1.0)
     return _finish(learner, backbone, head, reached)
 
 
@@ -155,6 +159,11 @@ def _reported(
     for done, batch in enumerate(loaded, start=total - left):
         on_progress(done / total)
         yield batch
+
+
+def _tell(reached: TuningState, seed: int, listener: Listener, *, since: int = 0) -> None:
+    for number, epoch in islice(enumerate((reached.start, *reached.history)), since, None):
+        listener.on_epoch(epoch.report(number, phase=Phase.TUNING, seed=seed))
 
 
 def _is_finished(reached: TuningState, settings: TuningSettings) -> bool:

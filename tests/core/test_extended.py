@@ -15,8 +15,8 @@ from ot3l_core.finetune.backbones import load_backbone
 from ot3l_core.finetune.evaluation import evaluate
 from ot3l_core.finetune.training import TrainingSettings
 from ot3l_core.finetune.tuning_settings import TuningSettings
-from ot3l_core.names import FeatureScaling, LabelDistanceMethod, Precision, Strategy
-from ot3l_core.progress import ignore_progress
+from ot3l_core.names import FeatureScaling, LabelDistanceMethod, Phase, Precision, Strategy
+from ot3l_core.progress import NOBODY, Listener, ignore_progress
 from ot3l_core.selection import SelectionSettings
 from ot3l_core.transfer import TransferSettings, run_transfer
 
@@ -61,7 +61,7 @@ def run(backbone):
     ).chosen
 
 
-def tuned(backbone, run, *, settings=SETTINGS, pool=POOL, test=TEST, state=None, on_progress=ignore_progress):
+def tuned(backbone, run, *, settings=SETTINGS, pool=POOL, test=TEST, state=None, listener=NOBODY):
     return tune_run(
         backbone,
         run,
@@ -70,7 +70,7 @@ def tuned(backbone, run, *, settings=SETTINGS, pool=POOL, test=TEST, state=None,
         settings=settings,
         precision=Precision.FLOAT32,
         state=state,
-        on_progress=on_progress,
+        listener=listener,
     )
 
 
@@ -106,11 +106,13 @@ def test_work_that_was_stopped_goes_on_to_the_same_bits(backbone, run, tmp_path)
             raise Cancelled("stop")
 
     with pytest.raises(Cancelled):
-        tuned(backbone, run, state=state, on_progress=stop)
+        tuned(backbone, run, state=state, listener=Listener(stop))
     assert state.exists()
-    shares = []
-    resumed = tuned(backbone, run, state=state, on_progress=shares.append)
+    shares, told = [], []
+    resumed = tuned(backbone, run, state=state, listener=Listener(shares.append, told.append))
     assert min(shares) > 0
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
+    curve = (resumed.tuned.start, *resumed.tuned.history)
+    assert told == [epoch.report(number, phase=Phase.TUNING, seed=run.seed) for number, epoch in enumerate(curve)]
     assert torch.equal(resumed.probabilities, tuned(backbone, run).probabilities)

@@ -1,5 +1,7 @@
 """Choosing alpha: what decides, what must not, and what it costs in labels."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,6 +9,8 @@ from ot3l_core.data.samples import LabelledSamples
 from ot3l_core.errors import Cancelled, TooFewSamplesError
 from ot3l_core.finetune.backbones import load_backbone
 from ot3l_core.finetune.training import TrainingSettings
+from ot3l_core.names import Phase
+from ot3l_core.progress import Listener
 from ot3l_core.selection import Selection
 from ot3l_core.sweep import sweep_alpha
 
@@ -97,7 +101,7 @@ def test_too_few_samples_name_the_budget(backbone):
 
 def test_progress_rises_to_the_end_and_can_stop_the_work(backbone):
     shares = []
-    sweep(backbone, on_progress=shares.append)
+    sweep(backbone, listener=Listener(shares.append))
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
 
@@ -106,4 +110,17 @@ def test_progress_rises_to_the_end_and_can_stop_the_work(backbone):
             raise Cancelled("stop")
 
     with pytest.raises(Cancelled):
-        sweep(backbone, on_progress=stop)
+        sweep(backbone, listener=Listener(stop))
+
+
+def test_every_epoch_is_told_with_the_alpha_that_it_is_for(backbone):
+    told, swapped = [], []
+    assert sweep(backbone, listener=Listener(on_epoch=told.append)) == sweep(backbone)
+    places = [(report.seed, report.alpha, report.epoch) for report in told]
+    epochs = range(1, TRAINING.epochs + 1)
+    assert places == [(seed, alpha, epoch) for seed in (0, 1) for alpha in (0.0, 0.5, 1.0) for epoch in epochs]
+    assert {report.phase for report in told} == {Phase.SWEEPING}
+    mirrored = {1.0 - alpha: selections for alpha, selections in SELECTIONS.items()}
+    sweep(backbone, mirrored, listener=Listener(on_epoch=swapped.append))
+    assert {replace(report, alpha=1.0 - report.alpha) for report in swapped} == set(told)
+    assert len({report.train_loss for report in told}) == len(told)

@@ -8,7 +8,7 @@ from ot3l_core.errors import Cancelled, InvalidSettingError, MissingClassError
 from ot3l_core.finetune.backbones import load_backbone
 from ot3l_core.finetune.training import TrainingSettings
 from ot3l_core.names import ClassScore, FeatureScaling, LabelDistanceMethod, Phase, Strategy, Unit
-from ot3l_core.progress import ignore_progress
+from ot3l_core.progress import ignore_epoch, ignore_progress
 from ot3l_core.selection import Selection, SelectionSettings
 from ot3l_core.transfer import TransferSettings, run_transfer
 
@@ -41,6 +41,7 @@ def transfer(
     enter=lambda _: ignore_progress,
     given=None,
     alphas=(),
+    on_epoch=ignore_epoch,
     **selection,
 ):
     settings = TransferSettings(
@@ -51,7 +52,16 @@ def transfer(
         seeds=seeds,
         alphas=alphas,
     )
-    return run_transfer(backbone, source=source, pool=pool, test=test, settings=settings, enter=enter, given=given)
+    return run_transfer(
+        backbone,
+        source=source,
+        pool=pool,
+        test=test,
+        settings=settings,
+        enter=enter,
+        given=given,
+        on_epoch=on_epoch,
+    )
 
 
 def weights(run):
@@ -166,3 +176,29 @@ def test_phases_come_in_order_and_each_can_stop_the_work(backbone):
     for last in (Phase.MEASURING, Phase.TRAINING):
         with pytest.raises(Cancelled):
             transfer(backbone, enter=lambda phase, last=last: stop if phase is last else ignore_progress)
+
+
+@pytest.mark.parametrize("alphas", [(), (0.0, 1.0)])
+def test_the_reports_of_a_seed_are_the_curves_of_its_result(backbone, alphas):
+    entered, told = [], []
+
+    def enter(phase):
+        entered.append(phase)
+        return ignore_progress
+
+    def listen(report):
+        assert report.phase is entered[-1]
+        told.append(report)
+
+    result = transfer(backbone, pool=clusters(3, 200, seed=2), budget=520, alphas=alphas, enter=enter, on_epoch=listen)
+    trained = [report for report in told if report.phase is Phase.TRAINING]
+    assert trained == [
+        epoch.report(number, phase=Phase.TRAINING, seed=run.seed)
+        for run in result.runs
+        for number, epoch in enumerate(run.trained.history, 1)
+    ]
+    assert all(report.validation_loss is not None for report in trained)
+    swept = [report for report in told if report.phase is Phase.SWEEPING]
+    assert {report.alpha for report in swept} == set(alphas)
+    assert [*swept, *trained] == told
+    assert len({(report.phase, report.seed, report.alpha, report.epoch) for report in told}) == len(told)

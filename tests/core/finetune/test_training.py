@@ -10,6 +10,8 @@ from ot3l_core.errors import Cancelled, InvalidSettingError, ShapeMismatchError,
 from ot3l_core.finetune.heads import extend_pretrained, measure_scale, unfold_scale
 from ot3l_core.finetune.training import TrainingSettings, train_head
 from ot3l_core.finetune.validation import validation_split
+from ot3l_core.names import Phase
+from ot3l_core.progress import Listener
 
 QUICK = TrainingSettings(hidden=16, epochs=8, learning_rate=3e-3)
 
@@ -132,7 +134,7 @@ def test_one_sample_is_enough_and_absent_classes_come_out_improbable():
 def test_progress_rises_to_one_and_can_stop_the_work():
     features, labels = blobs(300)
     shares = []
-    train_head(features, labels, n_classes=3, settings=QUICK, seed=0, on_progress=shares.append)
+    train_head(features, labels, n_classes=3, settings=QUICK, seed=0, listener=Listener(shares.append))
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
 
@@ -141,7 +143,54 @@ def test_progress_rises_to_one_and_can_stop_the_work():
             raise Cancelled("enough")
 
     with pytest.raises(Cancelled):
-        train_head(features, labels, n_classes=3, settings=QUICK, seed=0, on_progress=stop)
+        train_head(features, labels, n_classes=3, settings=QUICK, seed=0, listener=Listener(stop))
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    n=st.sampled_from([60, 600]),
+    epochs=st.integers(1, 6),
+    patience=st.integers(1, 3),
+    learning_rate=st.sampled_from([1e-3, 3e-2]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_every_epoch_is_told_once_as_it_stands_in_the_history(n, epochs, patience, learning_rate, seed):
+    features, labels = blobs(n, spread=2.0)
+    asked = TrainingSettings(hidden=8, epochs=epochs, patience=patience, learning_rate=learning_rate)
+    told = []
+    trained = train_head(
+        features, labels, n_classes=3, settings=asked, seed=seed, listener=Listener(on_epoch=told.append)
+    )
+    expected = [
+        epoch.report(number, phase=Phase.TRAINING, seed=seed) for number, epoch in enumerate(trained.history, 1)
+    ]
+    assert told == expected
+    unheard = train_head(features, labels, n_classes=3, settings=asked, seed=seed)
+    assert torch.equal(weights_of(trained), weights_of(unheard))
+
+
+def test_an_epoch_is_told_before_the_next_one_begins_and_can_stop_the_work():
+    features, labels = blobs(300)
+    heard = []
+
+    def stop(report):
+        heard.append(report)
+        raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        train_head(features, labels, n_classes=3, settings=QUICK, seed=0, listener=Listener(heard.append, stop))
+    *shares, report = heard
+    assert max(shares) < 1 / QUICK.epochs
+    assert report.epoch == 1
+
+
+def test_an_epoch_that_diverges_is_not_told():
+    features, labels = blobs(60)
+    features[3] = torch.nan
+    told = []
+    with pytest.raises(InvalidSettingError):
+        train_head(features, labels, n_classes=3, settings=QUICK, seed=0, listener=Listener(on_epoch=told.append))
+    assert not told
 
 
 def test_features_that_are_no_numbers_end_training_with_a_reason():

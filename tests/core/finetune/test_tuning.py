@@ -24,7 +24,8 @@ from ot3l_core.finetune.tuning import tune
 from ot3l_core.finetune.tuning_settings import TuningSettings
 from ot3l_core.finetune.validation import validation_split
 from ot3l_core.finetune.weights import digest_of
-from ot3l_core.names import Precision
+from ot3l_core.names import Phase, Precision
+from ot3l_core.progress import Listener
 
 from . import tuning_process
 
@@ -57,6 +58,11 @@ def probabilities(tuned, split):
 def log_loss(tuned, split):
     chosen = probabilities(tuned, split).gather(1, torch.from_numpy(split.labels)[:, None])
     return -chosen.log().mean().item()
+
+
+def reports(tuned, seed):
+    curve = enumerate((tuned.start, *tuned.history))
+    return [epoch.report(number, phase=Phase.TUNING, seed=seed) for number, epoch in curve]
 
 
 def bits(tuned):
@@ -176,6 +182,7 @@ def test_a_training_stopped_anywhere_ends_with_the_same_bits(small, head, pictur
     undisturbed = tune(small, head, pictures, settings=settings, seed=seed)
     file, stops, rng = tmp_path / "state", 0, np.random.default_rng(seed)
     while True:
+        told = []
         try:
             resumed = tune(
                 small,
@@ -184,19 +191,23 @@ def test_a_training_stopped_anywhere_ends_with_the_same_bits(small, head, pictur
                 settings=settings,
                 seed=seed,
                 state=file,
-                on_progress=Stop(int(rng.integers(3, 7))),
+                listener=Listener(Stop(int(rng.integers(3, 7))), told.append),
             )
         except Cancelled:
             stops += 1
+            assert told == reports(undisturbed, seed)[: len(told)]
         else:
             break
     assert stops >= 2
     assert bits(resumed) == bits(undisturbed)
     assert (resumed.history, resumed.start) == (undisturbed.history, undisturbed.start)
+    assert told == reports(undisturbed, seed)
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
-    shares = []
-    again = tune(small, head, pictures, settings=settings, seed=seed, state=file, on_progress=shares.append)
+    shares, told = [], []
+    listener = Listener(shares.append, told.append)
+    again = tune(small, head, pictures, settings=settings, seed=seed, state=file, listener=listener)
     assert shares == [1.0]
+    assert told == reports(undisturbed, seed)
     assert bits(again) == bits(undisturbed)
 
 
@@ -220,8 +231,36 @@ def test_the_best_weights_outlive_a_stop(small, tmp_path):
     batches = 3 + 2
     stop = Stop(batches + 3 * batches + 1)
     with pytest.raises(Cancelled):
-        tune(small, head, faint, settings=settings, seed=0, state=tmp_path / "state", on_progress=stop)
+        tune(small, head, faint, settings=settings, seed=0, state=tmp_path / "state", listener=Listener(stop))
     assert bits(tune(small, head, faint, settings=settings, seed=0, state=tmp_path / "state")) == bits(undisturbed)
+
+
+def test_an_epoch_is_kept_before_it_is_told(small, head, pictures, tmp_path):
+    undisturbed = tune(small, head, pictures, settings=QUICK, seed=0)
+    told = []
+
+    def hear_one(report):
+        told.append(report)
+        if report.epoch == 1:
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        tune(
+            small,
+            head,
+            pictures,
+            settings=QUICK,
+            seed=0,
+            state=tmp_path / "state",
+            listener=Listener(on_epoch=hear_one),
+        )
+    assert told == reports(undisturbed, 0)[:2]
+    shares, told = [], []
+    listener = Listener(shares.append, told.append)
+    resumed = tune(small, head, pictures, settings=QUICK, seed=0, state=tmp_path / "state", listener=listener)
+    assert min(shares) > 1 / QUICK.epochs
+    assert told == reports(undisturbed, 0)
+    assert bits(resumed) == bits(undisturbed)
 
 
 @pytest.mark.parametrize("spoil", ["seed", "settings", "pictures", "head", "damage", "truncation", "noise"])
@@ -267,7 +306,7 @@ def test_a_killed_process_is_continued_to_the_same_bits(tmp_path):
 
 def test_progress_rises_to_one(small, head, pictures):
     shares = []
-    tune(small, head, pictures, settings=replace(QUICK, epochs=2), seed=0, on_progress=shares.append)
+    tune(small, head, pictures, settings=replace(QUICK, epochs=2), seed=0, listener=Listener(shares.append))
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
     assert len(shares) == 2 + 2 * 2 + 1

@@ -17,7 +17,7 @@ from ot3l_core.finetune.heads import HeadLayout, build_head
 from ot3l_core.finetune.preprocessing import Preprocessing
 from ot3l_core.finetune.tuning import tune
 from ot3l_core.finetune.tuning_settings import TuningSettings
-from ot3l_core.progress import ignore_progress
+from ot3l_core.progress import NOBODY, Listener
 
 
 def small_backbone():
@@ -33,7 +33,7 @@ def small_backbone():
     return Backbone("small", "0" * 64, 8 * 12 * 12, 0, preprocessing, architecture, network.eval(), nn.Sequential())
 
 
-def tune_small(state, on_progress=ignore_progress):
+def tune_small(state, listener=NOBODY):
     """Three epochs of two steps."""
     pixels = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
     return tune(
@@ -43,7 +43,7 @@ def tune_small(state, on_progress=ignore_progress):
         settings=TuningSettings(blocks=1, epochs=3, batch_size=12),
         seed=0,
         state=state,
-        on_progress=on_progress,
+        listener=listener,
     )
 
 
@@ -55,4 +55,4 @@ if __name__ == "__main__":
             os.kill(os.getpid(), signal.SIGKILL)
 
     torch.set_num_threads(1)
-    tune_small(Path(sys.argv[1]), kill_in_time)
+    tune_small(Path(sys.argv[1]), Listener(kill_in_time))
