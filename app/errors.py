@@ -3,6 +3,7 @@
 ::
 
     ServiceError
+    ├── UnsupportedVersionError  400  unsupported_version
     ├── NotFoundError            404  not_found
     ├── RangeError               416  range_not_satisfiable
     ├── ConflictError            409
@@ -44,6 +45,14 @@ class ServiceError(StatusProblem):
     def of_field(cls, field: str, message: str) -> Self:
         """The error of a single field."""
         return cls(f"{field}: {message}", errors=[{"field": field, "message": message}])
+
+
+class UnsupportedVersionError(ServiceError):
+    """The request asks for a version of the API that this service does not speak."""
+
+    type_ = "unsupported_version"
+    title = "Unsupported version."
+    status = 400
 
 
 class NotFoundError(ServiceError):

@@ -15,8 +15,10 @@ from fastapi_problem.handler import ExceptionHandler, add_exception_handler, new
 from rfc9457 import Problem
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 
-from app.api import backbones, datasets, distances, health, jobs, selections
+from app.api import backbones, datasets, distances, health, jobs, metrics, selections
+from app.api.envelope import Envelope
 from app.api.problems import problems
 from app.errors import FieldError, InvalidRequestError, ServiceError, UnavailableError
 from app.queue import CeleryQueue, JobQueue, build_celery
@@ -61,7 +63,7 @@ def create_app(settings: Settings | None = None, *, queue: JobQueue | None = Non
         app.state.database.close()
 
     app = FastAPI(title="OT3L", version=version("ot3l"), description=DESCRIPTION, lifespan=lifespan)
-    for noun in (datasets, distances, selections, jobs, backbones, health):
+    for noun in (datasets, distances, selections, jobs, backbones, health, metrics):
         app.include_router(noun.router)
     handler = new_exception_handler(
         logger=log,
@@ -69,11 +71,15 @@ def create_app(settings: Settings | None = None, *, queue: JobQueue | None = Non
         http_exception_handler=_explain_http,
         request_validation_handler=_explain_validation,
         unhandled_wrappers={"500": _UnexpectedError},
+        post_hooks=[_name_request],
     )
     add_exception_handler(app, handler, generic_swagger_defaults=False)
     app.openapi = partial(_document, app, app.openapi)  # type: ignore[method-assign]
     for error in DATABASE_DOWN:
         app.add_exception_handler(error, handler)
+    build_stack = app.build_middleware_stack
+    # Around all of it, so that answers to errors that nobody foresaw are named and counted too.
+    app.build_middleware_stack = lambda: Envelope(build_stack())  # type: ignore[method-assign]
     return app
 
 
@@ -93,6 +99,14 @@ class _UnexpectedError(ServiceError):
 
     def __init__(self, *_: object, **__: object) -> None:
         super().__init__("Something went wrong on our side; the log of the service has the details.")
+
+
+def _name_request(
+    content: dict[str, Any], request: Request, response: JSONResponse
+) -> tuple[dict[str, Any], JSONResponse]:
+    content["request_id"] = request.state.request_id
+    response.body = response.render(content)
+    return content, response
 
 
 def _document(app: FastAPI, build: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ async def _writing(request: Request, principal: PrincipalDep) -> AsyncIterator[C
 def _context(request: Request, session: Session, principal: Principal) -> Context:
     state = request.app.state
     settings: Settings = state.settings
-    return Context(session, state.queue, state.blobs, settings, principal.owner)
+    return Context(session, state.queue, state.blobs, settings, principal.owner, request.state.request_id)
 
 
 # Closed when the route returns, not when the client has read the reply: a slow download must not hold a connection.

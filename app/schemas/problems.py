@@ -19,4 +19,5 @@ class ProblemRead(Reply):
     title: str
     status: int = Field(examples=[422])
     detail: str = Field(default="", description="What was wrong and what would be right.")
+    request_id: str | None = Field(default=None, description="The id of the request, as in `X-Request-ID`.")
     errors: list[FieldProblem] = Field(default=[], description="The fields to change, where there are any.")
