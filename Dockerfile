@@ -64,14 +64,21 @@ ENV MPLCONFIGDIR=/var/lib/ot3l/matplotlib \
 COPY --from=worker-packages /opt/venv /opt/venv
 COPY --from=source /srv/ot3l /srv/ot3l
 USER 10001:10001
+# Its metrics, where OT3L_METRICS_PORT says so.
+EXPOSE 9100
+# Told to stop (SIGTERM), it hands its work over within OT3L_DRAIN_SECONDS: give it ten more before it is killed.
 # The worker answers through the broker, so this also fails while the broker is down: report it, do not kill for it.
 HEALTHCHECK --interval=60s --timeout=20s --start-period=60s --retries=3 CMD ["python", "-c", "import socket; from app.queue import build_celery; from app.settings import read_settings; raise SystemExit(not build_celery(read_settings()).control.ping([f'celery@{socket.gethostname()}'], timeout=5))"]
 CMD ["celery", "-A", "worker.main", "worker", "--pool=prefork", "--concurrency=1", "--loglevel=INFO", "--without-gossip", "--without-mingle"]
 
 FROM runtime AS api
+# Beyond loopback it asks for a key; make the first one by `python -m app.keys create` (docs/operations.md)
+ENV OT3L_HOST=0.0.0.0 \
+    OT3L_PORT=8000
 COPY --from=api-packages /opt/venv /opt/venv
 COPY --from=source /srv/ot3l /srv/ot3l
 USER 10001:10001
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 CMD ["python", "-c", "from http.client import HTTPConnection; api = HTTPConnection('127.0.0.1', 8000, timeout=3); api.request('GET', '/health/live'); raise SystemExit(api.getresponse().status != 200)"]
-CMD ["uvicorn", "--factory", "app.main:create_app", "--host", "0.0.0.0", "--port", "8000"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 CMD ["python", "-c", "from http.client import HTTPConnection; from os import environ; api = HTTPConnection('127.0.0.1', int(environ['OT3L_PORT']), timeout=3); api.request('GET', '/health/live'); raise SystemExit(api.getresponse().status != 200)"]
+# Told to stop, it lets running requests end, within 15 seconds.
+CMD ["python", "-m", "app.serve"]

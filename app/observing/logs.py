@@ -32,6 +32,7 @@ def configure_logs(log_format: LogFormat) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        _without_colours,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
@@ -63,6 +64,12 @@ def bind(**told: str | int) -> AbstractContextManager[None]:
 def bind_request(request_id: str) -> None:
     """Put the request's id into every line; a request is a task of its own and takes it along when it ends."""
     structlog.contextvars.bind_contextvars(request_id=request_id)
+
+
+def _without_colours(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Leave out what uvicorn says a second time, for terminals."""
+    event.pop("color_message", None)
+    return event
 
 
 def _without_control_characters(

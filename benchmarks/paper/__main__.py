@@ -14,7 +14,8 @@ from typing import Any
 
 import httpx2
 
-from app.embedded import StartError, stop_on_signals
+from app.local.children import StartError
+from app.local.service import stop_on_signals
 from benchmarks.machine import describe
 from benchmarks.paper.catalogue import SOURCE, TARGETS, look
 from benchmarks.paper.claims import Judged

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from app.embedded import Embedded
+from app.local.embedded import embedded
 from docs.examples.client import console, follow, post
 
 _TIMEOUT_SECONDS = 60.0
@@ -28,7 +28,7 @@ def reach(url: str | None, *, data: Path, keep: Path | None) -> Iterator[httpx2.
             console.print("starting broker, worker and API")
             folder = keep or Path(stack.enter_context(TemporaryDirectory(prefix="ot3l-paper-")))
             environment = {"OT3L_DATASET_ROOTS": str(data.resolve())}
-            url = stack.enter_context(Embedded(folder, environment=environment)).url
+            url = stack.enter_context(embedded(folder, environment=environment)).url
         yield stack.enter_context(httpx2.Client(base_url=url, timeout=_TIMEOUT_SECONDS))
 
 

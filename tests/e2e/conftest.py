@@ -1,15 +1,23 @@
-"""A real service: broker, worker and API as processes of their own."""
+"""Real services in both shapes, with broker, workers, API and stores as processes of their own.
 
-import os
-import signal
+What holds for a service is tested on the embedded one, unless a module asks for both by a fixture of its own::
+
+    @pytest.fixture(scope="module", params=BOTH_SHAPES)
+    def service(request):
+        return request.getfixturevalue(request.param)
+"""
+
+import contextlib
 import time
 
 import httpx2
-import psutil
 import pytest
 
-from app.embedded import Embedded
+from app.local.embedded import embedded
+from app.local.production import production
 
+BOTH_SHAPES = ["embedded_service", pytest.param("production_service", marks=pytest.mark.slow)]
+HASTE = {"lease_seconds": 2, "heartbeat_seconds": 0.2, "sweep_seconds": 0.3, "requeue_seconds": 1, "drain_seconds": 0.2}
 PATIENCE = 120.0
 SMALL = {
     "target": "mnist-5k",
@@ -28,9 +36,9 @@ SMALL = {
 class Service:
     """A client of a running service, and a hand on its processes."""
 
-    def __init__(self, embedded):
-        self.embedded = embedded
-        self.client = httpx2.Client(base_url=embedded.url, timeout=30.0)
+    def __init__(self, local):
+        self.local = local
+        self.client = httpx2.Client(base_url=local.url, timeout=30.0)
 
     def post(self, path, body):
         reply = self.client.post(path, json=body)
@@ -56,44 +64,25 @@ class Service:
         for name in names:
             self.run("/datasets", {"format": "builtin", "dataset": name})
 
-    def kill_workers(self):
-        """SIGKILL to every worker process, parents and children, at once."""
-        for name, child in self.embedded.children.items():
-            if name.startswith("worker"):
-                os.killpg(child.process.pid, signal.SIGKILL)
-
-    def kill_broker(self):
-        """SIGKILL to the broker, whose data is gone with it."""
-        listening = [
-            process
-            for process in psutil.process_iter(["name"])
-            if process.info["name"] == "valkey-server"
-            and any(part.endswith(f":{self.embedded.broker_port}") for part in process.cmdline())
-        ]
-        assert len(listening) == 1
-        listening[0].kill()
-        listening[0].wait(10)
+    def kill(self, *names):
+        """SIGKILL to these processes and all of theirs, at once; what a broker held is gone with it."""
+        for name, child in self.local.children.items():
+            if name.startswith(names):
+                child.kill(family=True)
 
 
 @pytest.fixture(scope="session")
 def start_service(tmp_path_factory):
     """Start services that stop with the session."""
-    started = []
+    with contextlib.ExitStack() as started:
 
-    def start(**settings):
-        embedded = Embedded(
-            tmp_path_factory.mktemp("service"),
-            environment={f"OT3L_{name.upper()}": str(value) for name, value in settings.items()},
-        )
-        embedded.__enter__()
-        service = Service(embedded)
-        started.append(service)
-        return service
+        def start(make=embedded, **settings):
+            environment = {f"OT3L_{name.upper()}": str(value) for name, value in settings.items()}
+            service = Service(started.enter_context(make(tmp_path_factory.mktemp("service"), environment=environment)))
+            started.callback(service.client.close)
+            return service
 
-    yield start
-    for service in started:
-        service.client.close()
-        service.embedded.__exit__(None, None, None)
+        yield start
 
 
 @pytest.fixture(scope="session")
@@ -103,10 +92,22 @@ def uploads(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def service(start_service, uploads):
-    """One service with both built-in datasets registered."""
-    started = start_service(
-        lease_seconds=2, heartbeat_seconds=0.2, sweep_seconds=0.3, requeue_seconds=1, dataset_roots=uploads
-    )
+def embedded_service(start_service, uploads):
+    """One embedded service with both built-in datasets registered."""
+    started = start_service(embedded, **HASTE, dataset_roots=uploads)
     started.register("digits", "mnist-5k")
     return started
+
+
+@pytest.fixture(scope="session")
+def production_service(start_service, uploads):
+    """The same over PostgreSQL and S3, with several API processes and workers."""
+    started = start_service(production, **HASTE, dataset_roots=uploads)
+    started.register("digits", "mnist-5k")
+    return started
+
+
+@pytest.fixture(scope="session")
+def service(embedded_service):
+    """The service that tests share."""
+    return embedded_service

@@ -2,7 +2,12 @@
 
 import pytest
 
-from tests.e2e.conftest import SMALL
+from tests.e2e.conftest import BOTH_SHAPES, SMALL
+
+
+@pytest.fixture(scope="module", params=BOTH_SHAPES)
+def service(request):
+    return request.getfixturevalue(request.param)
 
 
 def measured(job):
@@ -18,11 +23,11 @@ def undisturbed(service):
 @pytest.mark.parametrize("phase", ["embedding", "training"])
 def test_a_killed_worker_costs_only_time(service, undisturbed, phase):
     # Without the cached features the job has to embed again.
-    for file in (service.embedded.data_dir / "features").glob("*"):
+    for file in (service.local.data_dir / "features").glob("*"):
         file.unlink()
     location = service.post("/jobs", {**SMALL, "strategy": "mixed"})
     service.wait(location, until=lambda job: job["phase"] == phase or job["finished_at"] is not None)
-    service.kill_workers()
+    service.kill("worker")
     job = service.wait(location)
     assert job["state"] == "succeeded"
     assert job["attempt"] >= 2
@@ -32,7 +37,7 @@ def test_a_killed_worker_costs_only_time(service, undisturbed, phase):
 def test_a_worker_that_is_killed_while_it_tunes_goes_on_where_it_was(service):
     body = {**SMALL, "strategy": "uniform", "seeds": [0], "fine_tune": {"blocks": 1, "epochs": 12, "patience": 12}}
     undisturbed = measured(service.run("/jobs", body))
-    states = service.embedded.data_dir / "tuning"
+    states = service.local.data_dir / "tuning"
     assert not list(states.iterdir())
     location = service.post("/jobs", body)
 
@@ -40,7 +45,7 @@ def test_a_worker_that_is_killed_while_it_tunes_goes_on_where_it_was(service):
         return job["finished_at"] is not None or any(states.glob("*/0.safetensors"))
 
     service.wait(location, until=is_under_way)
-    service.kill_workers()
+    service.kill("worker")
     assert list(states.glob("*/0.safetensors"))
     job = service.wait(location)
     assert (job["state"], job["attempt"]) == ("succeeded", 2)
@@ -51,7 +56,7 @@ def test_a_worker_that_is_killed_while_it_tunes_goes_on_where_it_was(service):
 def test_a_broker_that_loses_everything_costs_only_time(service, undisturbed):
     locations = [service.post("/jobs", {**SMALL, "strategy": "mixed"}) for _ in range(3)]
     service.wait(locations[0], until=lambda job: job["state"] != "queued")
-    service.kill_broker()
+    service.kill("broker")
     late = service.post("/jobs", {**SMALL, "strategy": "mixed"})
     for location in [*locations, late]:
         job = service.wait(location)

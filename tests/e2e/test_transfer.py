@@ -17,9 +17,14 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from ot3l_core.names import Strategy
-from tests.e2e.conftest import SMALL
+from tests.e2e.conftest import BOTH_SHAPES, SMALL
 
 CLASSIFY = Path(__file__).parents[2] / "docs" / "examples" / "classify.py"
+
+
+@pytest.fixture(scope="module", params=BOTH_SHAPES)
+def service(request):
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +96,7 @@ def test_downloads_that_nobody_reads_hold_up_nobody(service, jobs):
     path = f"/jobs/{jobs['mixed']['id']}/checkpoint"
     limits = httpx2.Limits(max_connections=40)
     with (
-        httpx2.Client(base_url=service.embedded.url, limits=limits) as slow,
+        httpx2.Client(base_url=service.local.url, limits=limits) as slow,
         contextlib.ExitStack() as unread,
     ):
         for _ in range(20):
