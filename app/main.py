@@ -17,17 +17,39 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from app.api import backbones, datasets, distances, health, jobs, metrics, selections
+from app.api import (
+    backbones,
+    datasets,
+    distances,
+    events,
+    health,
+    jobs,
+    keys,
+    metrics,
+    selections,
+    steering,
+    uploads,
+    webhooks,
+)
+from app.api.bodies import BodyLimits, BodyRefusedError
 from app.api.envelope import Envelope
+from app.api.gate import Gate, document_gate, door_of
+from app.api.limits import open_rate_limits
 from app.api.problems import problems
-from app.errors import FieldError, InvalidRequestError, ServiceError, UnavailableError
+from app.errors import ConflictError, FieldError, InvalidRequestError, ServiceError, UnavailableError
+from app.observing.tracing import trace_requests
 from app.queue import CeleryQueue, JobQueue, build_celery
 from app.schemas.distances import NEITHER_PAIR_NOR_LIST, DistanceKind
 from app.schemas.jobs import ALPHA_TAGS
+from app.services.delivery import deliver_forever
 from app.services.dispatch import sweep
+from app.services.events import Watcher
+from app.services.keyring import KeyRing, note_uses_forever
+from app.services.keys import require_first_key
+from app.services.upkeep import keep_up_forever
 from app.settings import Settings, read_settings
 from app.store.blobs import open_blobs
-from app.store.sessions import DATABASE_DOWN, Database, open_database
+from app.store.sessions import DATABASE_DOWN, REFERENT_GONE, Database, open_database
 from ot3l_core.names import DatasetFormat
 
 log = logging.getLogger(__name__)
@@ -52,31 +74,53 @@ def create_app(settings: Settings | None = None, *, queue: JobQueue | None = Non
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        require_first_key(settings)
         app.state.settings = settings
         app.state.database = open_database(settings.resolved_database_url)
-        app.state.blobs = open_blobs(settings.resolved_blob_url)
+        app.state.blobs = open_blobs(
+            settings.resolved_blob_url, presign=settings.presign, public_endpoint=settings.public_blob_endpoint
+        )
         app.state.queue = queue or CeleryQueue(build_celery(settings))
-        sweeping = asyncio.create_task(_sweep_forever(app.state.database, app.state.queue, settings))
+        app.state.watcher = Watcher(app.state.database)
+        app.state.keys = KeyRing(app.state.database)
+        app.state.rate_limits = open_rate_limits(settings)
+        background = [
+            asyncio.create_task(_sweep_forever(app.state.database, app.state.queue, settings)),
+            asyncio.create_task(app.state.watcher.run()),
+            asyncio.create_task(note_uses_forever(app.state.keys)),
+            asyncio.create_task(keep_up_forever(app.state.database, app.state.blobs, settings)),
+            asyncio.create_task(deliver_forever(app.state.database, private=settings.webhook_private_targets)),
+        ]
         yield
-        sweeping.cancel()
-        await asyncio.gather(sweeping, return_exceptions=True)
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await app.state.keys.note_uses()
+        if app.state.rate_limits is not None:
+            await app.state.rate_limits.close()
         app.state.database.close()
 
     app = FastAPI(title="OT3L", version=version("ot3l"), description=DESCRIPTION, lifespan=lifespan)
-    for noun in (datasets, distances, selections, jobs, backbones, health, metrics):
+    # Routes are tried one after the other: what is asked for most often comes first.
+    work = (jobs, distances, selections, datasets, uploads, steering, events)
+    for noun in (*work, webhooks, backbones, keys, health, metrics):
         app.include_router(noun.router)
     handler = new_exception_handler(
         logger=log,
-        handlers=dict.fromkeys(DATABASE_DOWN, _explain_database),
+        handlers=dict.fromkeys(DATABASE_DOWN, _explain_database) | dict.fromkeys(REFERENT_GONE, _explain_gone),
         http_exception_handler=_explain_http,
         request_validation_handler=_explain_validation,
         unhandled_wrappers={"500": _UnexpectedError},
         post_hooks=[_name_request],
     )
     add_exception_handler(app, handler, generic_swagger_defaults=False)
+    app.add_middleware(BodyLimits, most=settings.max_body_bytes)
+    app.add_middleware(Gate, door=door_of(settings))
     app.openapi = partial(_document, app, app.openapi)  # type: ignore[method-assign]
-    for error in DATABASE_DOWN:
+    for error in (*DATABASE_DOWN, *REFERENT_GONE):
         app.add_exception_handler(error, handler)
+    if settings.tracing:
+        trace_requests(app)
     build_stack = app.build_middleware_stack
     # Around all of it, so that answers to errors that nobody foresaw are named and counted too.
     app.build_middleware_stack = lambda: Envelope(build_stack())  # type: ignore[method-assign]
@@ -116,6 +160,7 @@ def _document(app: FastAPI, build: Callable[[], dict[str, Any]]) -> dict[str, An
         for route in path.values():
             if "422" in route["responses"]:
                 route["responses"]["422"] = problems(422)[422]
+    document_gate(document)
     app.openapi_schema = document
     return document
 
@@ -125,9 +170,18 @@ def _explain_database(_handler: ExceptionHandler, _request: Request, error: Exce
     return UnavailableError("The database does not answer: try again in a while.")
 
 
+def _explain_gone(_handler: ExceptionHandler, _request: Request, error: Exception) -> ConflictError:
+    log.warning("database: %s", error)
+    return ConflictError("Something that the request refers to was deleted at the same moment: look at it again.")
+
+
 def _explain_http(_handler: ExceptionHandler, _request: Request, error: Exception) -> Problem:
     if not isinstance(error, HTTPException):
         raise TypeError(f"expected an HTTP error, got {type(error)}")
+    if isinstance(error, BodyRefusedError):
+        return error.problem
+    if isinstance(error.__cause__, RecursionError | ValueError):
+        return InvalidRequestError("The body is not JSON that can be read: too deep, too long a number, or not UTF-8.")
     phrase = HTTPStatus(error.status_code).phrase
     return Problem(
         f"{phrase}.",

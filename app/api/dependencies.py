@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 
-from app.principals import LOCAL, Principal
+from app.principals import Principal
 from app.queue import JobQueue
 from app.services.context import Context
 from app.settings import Settings
@@ -31,8 +31,10 @@ async def _blobs(request: Request) -> BlobStore:
     return blobs
 
 
-async def _principal() -> Principal:
-    return LOCAL
+async def _principal(request: Request) -> Principal:
+    # The gate has put it there, or the request would not be here.
+    principal: Principal = request.state.principal
+    return principal
 
 
 DatabaseDep = Annotated[Database, Depends(_database)]
@@ -41,28 +43,35 @@ BlobsDep = Annotated[BlobStore, Depends(_blobs)]
 PrincipalDep = Annotated[Principal, Depends(_principal)]
 
 
-async def _reading(request: Request, principal: PrincipalDep) -> AsyncIterator[Context]:
+async def _reading(request: Request) -> AsyncIterator[Context]:
     database: Database = request.app.state.database
     session = database.reading()
     try:
-        yield _context(request, session, principal)
+        yield _context(request, session)
     finally:
-        await run_in_threadpool(session.close)
+        await _close(session)
 
 
-async def _writing(request: Request, principal: PrincipalDep) -> AsyncIterator[Context]:
+async def _writing(request: Request) -> AsyncIterator[Context]:
     database: Database = request.app.state.database
     session = database.writing()
     try:
-        yield _context(request, session, principal)
+        yield _context(request, session)
     finally:
+        await _close(session)
+
+
+async def _close(session: Session) -> None:
+    # Another thread is worth asking only where there is a connection to give back.
+    if session.in_transaction():
         await run_in_threadpool(session.close)
 
 
-def _context(request: Request, session: Session, principal: Principal) -> Context:
+def _context(request: Request, session: Session) -> Context:
     state = request.app.state
     settings: Settings = state.settings
-    return Context(session, state.queue, state.blobs, settings, principal.owner, request.state.request_id)
+    owner: str = request.state.owner
+    return Context(session, state.queue, state.blobs, settings, owner, request.state.request_id)
 
 
 # Closed when the route returns, not when the client has read the reply: a slow download must not hold a connection.

@@ -6,6 +6,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.main import create_app
+from app.principals import Scope
+from app.services.keys import create_key
+from app.settings import AuthMode
 from app.states import WorkState
 from app.store import work
 from app.store.records import DatasetRecord
@@ -29,7 +32,34 @@ def queue():
 
 @pytest.fixture
 def client(settings, queue):
-    with TestClient(create_app(settings, queue=queue)) as made:
+    with TestClient(create_app(settings, queue=queue), base_url="http://localhost") as made:
+        yield made
+
+
+@pytest.fixture
+def keyed_settings(settings):
+    """Of a service that asks for keys."""
+    return settings.model_copy(update={"auth": AuthMode.ON})
+
+
+@pytest.fixture
+def make_key(service_database):
+    """A key of any owner, as the operator makes it; gives the headers that it is sent in."""
+
+    def make(owner="operator", *scopes, expires_in=None):
+        with service_database.writing() as session:
+            issued = create_key(session, owner, name="test", scopes=scopes or tuple(Scope), expires_in=expires_in)
+            session.commit()
+        return {"Authorization": f"Bearer {issued.secret}"}
+
+    return make
+
+
+@pytest.fixture
+def keyed_client(keyed_settings, queue, make_key):
+    """A client, without a key of its own, of a service that asks for one."""
+    make_key()
+    with TestClient(create_app(keyed_settings, queue=queue), base_url="http://localhost") as made:
         yield made
 
 
