@@ -24,20 +24,30 @@ from ot3l_core.names import DatasetFormat
 from ot3l_core.progress import OnProgress
 from ot3l_core.selection import Selection, SelectionSettings
 from worker.resources import Resources
+from worker.uploads import fetch_upload
 
 DRAW_SEED = 0
 """Subsets of a dataset do not depend on a job's seeds, so that all jobs share their features."""
 
 
-def spec_of(request: dict[str, Any]) -> DatasetSpec:
-    """A registered dataset as the readers know it."""
+def spec_of(request: dict[str, Any], *, uploaded: Path | None = None) -> DatasetSpec:
+    """A registered dataset as the readers know it.
+
+    Args:
+        request: As it was registered.
+        uploaded: What its upload has become on this machine, if it is one; its paths then lead there.
+    """
     path, annotations, test_path = (
-        Path(place) if place else None
-        for place in (request.get("path") or request.get("root"), request.get("annotations"), request.get("test_path"))
+        Path(uploaded or "", place) if place else None
+        for place in (
+            request.get("folder") or request.get("path") or request.get("root"),
+            request.get("annotations"),
+            request.get("test_path"),
+        )
     )
     return DatasetSpec(
         format=DatasetFormat(request["format"]),
-        path=path,
+        path=path or uploaded,
         dataset=request.get("dataset"),
         annotations=annotations,
         label_column=request.get("label_column"),
@@ -49,13 +59,27 @@ def spec_of(request: dict[str, Any]) -> DatasetSpec:
     )
 
 
-def open_registered(record: DatasetRecord) -> ImageDataset:
+def open_files(record: DatasetRecord, here: Resources, on_progress: OnProgress) -> ImageDataset:
+    """Open a dataset where it is; one that was uploaded becomes files of this machine first.
+
+    Raises:
+        DataError: If it cannot be read, or what was uploaded is gone or is not what was announced.
+        DiskFullError: If what was uploaded does not fit on the disk.
+    """
+    uploaded = None
+    if record.upload_id is not None:
+        uploaded = fetch_upload(record.upload_id, DatasetFormat(record.request["format"]), here, on_progress)
+    return open_dataset(spec_of(record.request, uploaded=uploaded))
+
+
+def open_registered(record: DatasetRecord, here: Resources, on_progress: OnProgress) -> ImageDataset:
     """Open a dataset that was inspected before.
 
     Raises:
         DatasetChangedError: If its content is no longer what was inspected.
+        CoreError: If it cannot be opened any more.
     """
-    dataset = open_dataset(spec_of(record.request))
+    dataset = open_files(record, here, on_progress)
     if dataset.digest != record.digest:
         raise DatasetChangedError(
             f"the data of {record.name!r} has changed since it was registered: register it again under another name"

@@ -13,20 +13,24 @@ from app.store.blobs import BlobStore
 from app.store.records import JobManifestRecord, JobRecord, SelectionRecord
 from ot3l_core.data.images import ImageDataset, ImageSplit
 from ot3l_core.errors import TooFewSamplesError
+from ot3l_core.progress import OnProgress
 from ot3l_core.selection import Selection
 from worker.inputs import JobImages, draw, open_registered
+from worker.resources import Resources
 
 
-def open_chosen(record: JobRecord, given: JobManifestRecord, request: JobCreate, blobs: BlobStore) -> JobImages:
+def open_chosen(
+    record: JobRecord, given: JobManifestRecord, request: JobCreate, here: Resources, on_progress: OnProgress
+) -> JobImages:
     """Find the samples that a job was given.
 
     Raises:
         DatasetChangedError: If a dataset's content is no longer what was inspected.
         TooFewSamplesError: If fewer than two classes have a sample.
     """
-    manifest = read_manifest(given.selection, blobs)
-    target = open_registered(record.target)
-    test = target if given.test is None else open_registered(given.test)
+    manifest = read_manifest(given.selection, here.blobs)
+    target = open_registered(record.target, here, on_progress)
+    test = target if given.test is None else open_registered(given.test, here, on_progress)
     places = {sample: place for place, sample in enumerate(target.pool.sample_ids)}
     chosen = target.pool.take(np.array([places[sample.id] for sample in manifest.samples], dtype=np.int64))
     labels = given.labels or _own_labels(target, chosen)

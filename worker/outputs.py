@@ -169,7 +169,7 @@ def store_artifact(owner: JobRecord | DistanceRecord | SelectionRecord, path: Pa
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     key = f"{owner.__tablename__}/{owner.id}/{sha256}{path.suffix}"
-    blobs.put_file(key, path)
+    blobs.put_file(key, path, media_type=MEDIA_TYPES[path.suffix])
     told: dict[str, Any] = {
         "name": path.name,
         "key": key,

@@ -1,5 +1,7 @@
 """Owners and their keys, events, uploads, webhooks; names, tags and notes; what retries and reuse need."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -15,6 +17,7 @@ LOCAL = "local"
 
 document = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
 moment = sa.DateTime(timezone=True)
+named = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
 datasets = sa.table("datasets", sa.column("id", sa.Uuid()), sa.column("name", sa.String()))
 # SQLite cannot alter a table: it is made again, and checks are not among what is read off the old one.
 made_again = {
@@ -33,20 +36,23 @@ def upgrade() -> None:
         _add(table, "owner", sa.String(64), LOCAL)
         _add(table, "priority", sa.Integer(), "5")
         _add(table, "forgiven", sa.Integer(), "0")
-        _add(table, "last_event", sa.Integer(), "0")
+        _add(table, "last_event", sa.Integer(), "1")
         op.add_column(table, sa.Column("request_id", sa.String(64)))
         op.add_column(table, sa.Column("reuse_key", sa.String(64)))
     for table in DESCRIBED:
         _add(table, "tags", document, "[]")
         _add(table, "notes", document, "{}")
-    op.add_column("jobs", sa.Column("name", sa.String(200)))
+    op.add_column("jobs", sa.Column("name", named))
     with op.batch_alter_table("datasets", **made_again) as batch:
         batch.add_column(sa.Column("upload_id", sa.Uuid()))
         batch.create_foreign_key("fk_datasets_upload_id_uploads", "uploads", ["upload_id"], ["id"])
         batch.drop_constraint("uq_datasets_name", type_="unique")
         batch.create_unique_constraint("uq_datasets_owner_name", ["owner", "name"])
+    _collate("C")
     for name, table, columns in _work_indexes():
         op.create_index(name, table, columns)
+    for name, table, how in _tag_indexes():
+        op.create_index(name, table, ["tags"], **how)
     _create_events()
     _create_access()
     _create_webhooks()
@@ -68,8 +74,9 @@ def downgrade() -> None:
         if row.name in taken:
             connection.execute(sa.update(datasets).where(datasets.c.id == row.id).values(name=str(row.id)))
         taken.add(row.name)
-    for name, table, _ in _work_indexes():
+    for name, table, _ in (*_work_indexes(), *_tag_indexes()):
         op.drop_index(name, table)
+    _collate(None)
     with op.batch_alter_table("datasets", **made_again) as batch:
         batch.drop_constraint("uq_datasets_owner_name", type_="unique")
         batch.create_unique_constraint("uq_datasets_name", ["name"])
@@ -93,11 +100,25 @@ def _add(table: str, column: str, kind: sa.types.TypeEngine, default: str) -> No
         op.alter_column(table, column, server_default=None)
 
 
+def _collate(collation: str | None) -> None:
+    """How the names of datasets are compared; SQLite compares them letter by letter anyway."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.alter_column("datasets", "name", type_=sa.String(200, collation=collation))
+
+
 def _work_indexes() -> list[tuple[str, str, list[str]]]:
-    indexes = [("datasets", ["upload_id"]), ("jobs", ["owner", "strategy", "id"]), ("jobs", ["owner", "target_id", "id"])]
+    indexes = [("datasets", ["upload_id"]), ("jobs", ["owner", "name"])]
+    indexes += [("jobs", ["owner", column, "created_at", "id"]) for column in ("strategy", "target_id")]
     for table in WORK:
-        indexes += [(table, ["owner", "id"]), (table, ["owner", "state", "id"]), (table, ["reuse_key"])]
+        order = ["created_at", "id"]
+        indexes += [(table, ["owner", *order]), (table, ["owner", "state", *order]), (table, ["reuse_key"])]
+        indexes += [(table, ["owner", "finished_at", "id"])]
     return [(f"ix_{table}_{'_'.join(columns)}", table, columns) for table, columns in indexes]
+
+
+def _tag_indexes() -> list[tuple[str, str, dict[str, Any]]]:
+    how = {"postgresql_using": "gin", "postgresql_ops": {"tags": "jsonb_path_ops"}, "sqlite_where": sa.text("tags != '[]'")}
+    return [(f"ix_{table}_tags", table, how) for table in DESCRIBED]
 
 
 def _create_uploads() -> None:
@@ -123,6 +144,7 @@ def _create_uploads() -> None:
         sa.Column("key", sa.String(300), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.String(64)),
+        sa.Column("e_tag", sa.String(200)),
         sa.PrimaryKeyConstraint("upload_id", "number", name="pk_upload_parts"),
         sa.ForeignKeyConstraint(["upload_id"], ["uploads.id"], name="fk_upload_parts_upload_id_uploads"),
     )
@@ -178,6 +200,8 @@ def _create_webhooks() -> None:
         sa.Column("owner", sa.String(64), nullable=False),
         sa.Column("url", sa.String(2000), nullable=False),
         sa.Column("secret", sa.String(200), nullable=False),
+        sa.Column("old_secret", sa.String(200)),
+        sa.Column("old_secret_until", moment),
         sa.Column("events", document, nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("created_at", moment, nullable=False),
@@ -198,7 +222,10 @@ def _create_webhooks() -> None:
         sa.Column("created_at", moment, nullable=False),
         sa.Column("delivered_at", moment),
         sa.PrimaryKeyConstraint("id", name="pk_webhook_deliveries"),
-        sa.ForeignKeyConstraint(["webhook_id"], ["webhooks.id"], name="fk_webhook_deliveries_webhook_id_webhooks"),
+        sa.ForeignKeyConstraint(
+            ["webhook_id"], ["webhooks.id"], name="fk_webhook_deliveries_webhook_id_webhooks", ondelete="CASCADE"
+        ),
     )
     op.create_index("ix_webhook_deliveries_webhook_id_id", "webhook_deliveries", ["webhook_id", "id"])
     op.create_index("ix_webhook_deliveries_next_attempt_at", "webhook_deliveries", ["next_attempt_at"])
+    op.create_index("ix_webhook_deliveries_created_at", "webhook_deliveries", ["created_at"])

@@ -1,6 +1,7 @@
 """The tables of files on their way in."""
 
 import datetime as dt
+import math
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Uuid
@@ -30,9 +31,18 @@ class UploadRecord(Record):
         order_by="UploadPartRecord.number", lazy="selectin", cascade="all, delete-orphan"
     )
 
+    @property
+    def n_parts(self) -> int:
+        """In how many parts it comes."""
+        return math.ceil(self.size / self.part_size)
+
+    def size_of_part(self, number: int) -> int:
+        """Bytes of one of the parts, which count from 1; only the last may be smaller than the others."""
+        return min(self.part_size, self.size - (number - 1) * self.part_size)
+
 
 class UploadPartRecord(Record):
-    """A part that has arrived."""
+    """A part that has arrived. One that the client put into the store itself is known by its ``e_tag`` there."""
 
     __tablename__ = "upload_parts"
 
@@ -41,3 +51,4 @@ class UploadPartRecord(Record):
     key: Mapped[str] = mapped_column(String(300))
     size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str | None] = mapped_column(String(64))
+    e_tag: Mapped[str | None] = mapped_column(String(200))

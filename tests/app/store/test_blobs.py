@@ -1,95 +1,151 @@
 """Blobs on a folder and on a real S3 server."""
 
-import contextlib
-import socket
-import subprocess
-import sys
-import time
+import asyncio
+import uuid
 from pathlib import Path
 
 import httpx2
-import obstore
 import pytest
-from obstore.store import S3Store
 
-from app.store.blobs import BlobStoreError, open_blobs
+from app.store.blobs import BlobChangedError, BlobStoreError, open_blobs
 
 CONTENT = bytes(range(256)) * 40_000
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def s3_url(tmp_path_factory):
-    """A SeaweedFS server with one bucket; the credentials are in the environment, as in production."""
-    folder = tmp_path_factory.mktemp("s3")
-    ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
-    weed = [str(Path(sys.executable).with_name("weed")), "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3"]
-    # The gRPC ports would otherwise be 10000 higher, which may be no port at all.
-    flags = [f"-{name}.port={port}" for name, port in ports.items()]
-    flags += [f"-{name}.port.grpc={free_port()}" for name in ports]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen([*weed, *flags, "-master.volumeSizeLimitMB=64"], stdout=log, stderr=log)
-    endpoint = f"http://127.0.0.1:{ports['s3']}"
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in {
-            "AWS_ACCESS_KEY_ID": "any",
-            "AWS_SECRET_ACCESS_KEY": "any",
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_ALLOW_HTTP": "true",
-        }.items():
-            environment.setenv(name, value)
-        try:
-            make_bucket(endpoint, server, folder / "log")
-            yield "s3://ot3l/blobs"
-        finally:
-            # Asked politely, it takes half a minute.
-            server.kill()
-            server.wait(20)
-
-
-def make_bucket(endpoint, server, log):
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and server.poll() is None:
-        with contextlib.suppress(httpx2.TransportError, BlobStoreError):
-            httpx2.put(f"{endpoint}/ot3l", timeout=5)
-            obstore.put(S3Store("ot3l"), "probe", b"")
-            return
-        time.sleep(0.2)
-    pytest.fail(log.read_text(errors="replace")[-3000:])
-
-
 @pytest.fixture(params=["file", "s3"])
-def blobs(request, tmp_path):
-    """The same store over both kinds of URL."""
-    url = (tmp_path / "made" / "here").as_uri() if request.param == "file" else request.getfixturevalue("s3_url")
+def url(request, tmp_path):
+    """A store of its own, of either kind."""
+    if request.param == "file":
+        return (tmp_path / "made" / "here").as_uri()
+    return f"{request.getfixturevalue('s3_url')}/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def blobs(url):
     return open_blobs(url)
 
 
 @pytest.fixture
 def file(tmp_path):
-    path = tmp_path / "file"
+    path = tmp_path / "weights.bin"
     path.write_bytes(CONTENT)
     return path
 
 
+async def gather(pieces):
+    return b"".join([piece async for piece in pieces])
+
+
 def test_what_is_stored_comes_back_in_any_part(blobs, file):
     blobs.put_file("jobs/one/checkpoint", file)
-    for start, end in ((0, len(CONTENT)), (0, 1), (5_000_000, 5_000_001), (123, 9_999_999), (7, 7)):
-        assert b"".join(blobs.stream("jobs/one/checkpoint", start, end)) == CONTENT[start:end]
-    assert blobs.read("jobs/one/checkpoint", len(CONTENT)) == CONTENT
+    size = len(CONTENT)
+    for start, end in ((0, size), (0, 1), (5_000_000, 5_000_001), (123, 9_999_999), (7, 7), (size - 1, size)):
+        assert blobs.piece("jobs/one/checkpoint", start, end) == CONTENT[start:end]
+        assert asyncio.run(gather(blobs.pieces("jobs/one/checkpoint", start, end))) == CONTENT[start:end]
+    assert blobs.read("jobs/one/checkpoint", size) == CONTENT
     blobs.ping()
+
+
+def test_pieces_come_while_the_loop_does_other_things(blobs, file):
+    blobs.put_file("some/blob", file)
+
+    async def read():
+        turns = 0
+
+        async def turn():
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        turning = asyncio.create_task(turn())
+        content = await gather(blobs.pieces("some/blob", 0, len(CONTENT)))
+        turning.cancel()
+        return content, turns
+
+    content, turns = asyncio.run(read())
+    assert content == CONTENT
+    assert turns > 3
+
+
+def test_a_reader_may_leave_in_the_middle(blobs, file):
+    blobs.put_file("some/blob", file)
+
+    async def read_some():
+        pieces = blobs.pieces("some/blob", 0, len(CONTENT))
+        first = await anext(pieces)
+        await pieces.aclose()
+        return first
+
+    first = asyncio.run(read_some())
+    assert 0 < len(first) < len(CONTENT)
+    assert first == CONTENT[: len(first)]
 
 
 def test_storing_the_same_again_changes_nothing(blobs, file):
     for _ in range(2):
         blobs.put_file("jobs/twice", file)
-    assert b"".join(blobs.stream("jobs/twice", 0, 10)) == CONTENT[:10]
+    assert blobs.piece("jobs/twice", 0, 10) == CONTENT[:10]
 
 
 def test_what_is_not_there_is_said(blobs):
     with pytest.raises(FileNotFoundError):
-        list(blobs.stream("jobs/none", 0, 1))
+        blobs.piece("jobs/none", 0, 1)
+    with pytest.raises(FileNotFoundError):
+        blobs.read("jobs/none", 1, e_tag='"any"')
+    with pytest.raises(FileNotFoundError):
+        asyncio.run(gather(blobs.pieces("jobs/none", 0, 1)))
+
+
+def test_blobs_are_listed_below_a_prefix_and_deleted(blobs):
+    for key in ("uploads/a/1", "uploads/a/2", "uploads/ab/1"):
+        blobs.put(key, key.encode())
+    listed = sorted(blobs.list_below("uploads/a/"), key=lambda found: found.key)
+    assert [(found.key, found.size) for found in listed] == [("uploads/a/1", 11), ("uploads/a/2", 11)]
+    blobs.delete(["uploads/a/1", "uploads/a/none"])
+    assert [found.key for found in blobs.list_below("uploads/a/")] == ["uploads/a/2"]
+    assert list(blobs.list_below("nowhere/")) == []
+    assert blobs.read("uploads/ab/1", 12) == b"uploads/ab/1"
+
+
+def test_a_blob_that_was_put_again_is_not_the_one_that_was_listed(blobs):
+    blobs.put("uploads/a/1", b"first")
+    (listed,) = blobs.list_below("uploads/a/")
+    assert blobs.read("uploads/a/1", 5, e_tag=listed.e_tag) == b"first"
+    blobs.put("uploads/a/1", b"other")
+    with pytest.raises(BlobChangedError):
+        blobs.read("uploads/a/1", 5, e_tag=listed.e_tag)
+    assert issubclass(BlobChangedError, BlobStoreError)
+
+
+def test_a_folder_signs_nothing(tmp_path):
+    blobs = open_blobs((tmp_path / "blobs").as_uri(), presign=True)
+    assert blobs.signing is None
+    with pytest.raises(TypeError):
+        blobs.sign("GET", "any", seconds=60)
+
+
+def test_a_client_gets_and_puts_at_the_store_itself(s3_url, file):
+    blobs = open_blobs(f"{s3_url}/{uuid.uuid4().hex}", presign=True)
+    put = httpx2.put(blobs.sign("PUT", "uploads/a/1", seconds=60), content=b"by the client")
+    assert put.status_code == 200, put.text
+    assert blobs.read("uploads/a/1", 13) == b"by the client"
+    blobs.put_file("jobs/a", file, media_type="text/csv; charset=utf-8")
+    got = httpx2.get(blobs.sign("GET", "jobs/a", seconds=60), headers={"Range": "bytes=10-19"})
+    assert (got.status_code, got.content) == (206, CONTENT[10:20])
+    assert got.headers["Content-Disposition"] == 'attachment; filename="weights.bin"'
+    assert got.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert httpx2.put(blobs.sign("GET", "jobs/a", seconds=60), content=b"x").status_code == 403
+    assert blobs.read("jobs/a", len(CONTENT)) == CONTENT
+
+
+def test_clients_are_sent_to_the_address_that_they_can_reach(s3_url):
+    blobs = open_blobs(s3_url, presign=True, public_endpoint="https://files.example.org:8443")
+    assert blobs.sign("GET", "jobs/a", seconds=60).startswith("https://files.example.org:8443/")
+    blobs.ping()
+    assert open_blobs(s3_url).signing is None
+
+
+def test_a_small_store_needs_nothing_but_a_folder(tmp_path):
+    open_blobs((tmp_path / "a b" / "ü").as_uri()).put("x/y", b"z")
+    assert Path(tmp_path / "a b" / "ü" / "x" / "y").read_bytes() == b"z"
