@@ -2,41 +2,45 @@
 
 ::
 
-    ServiceError
-    ├── UnsupportedVersionError  400  unsupported_version
-    ├── BadHostError             400  bad_host
-    ├── UnauthorizedError        401  unauthorized
-    ├── ForbiddenError           403  forbidden
-    │   ├── KeysRequiredError         keys_required
-    │   └── ForeignOriginError        foreign_origin
-    ├── NotFoundError            404  not_found
-    ├── RequestTimeoutError      408  request_timeout
-    ├── PreconditionFailedError  412  precondition_failed
-    ├── TooLargeError            413  too_large
-    ├── UnsupportedMediaError    415  unsupported_media_type
-    ├── RangeError               416  range_not_satisfiable
-    ├── ConflictError            409  conflict
-    │   ├── NameTakenError            name_taken
-    │   ├── NotReadyError             not_ready
-    │   ├── UploadIncompleteError     upload_incomplete
-    │   ├── UploadCompleteError       upload_complete
-    │   ├── NotPresignedError         not_presigned
-    │   ├── KeyEndedError             key_ended
-    │   ├── NotDeletableError         not_deletable
-    │   ├── InUseError                in_use
-    │   ├── WebhookDisabledError      webhook_disabled
-    │   ├── NotCancellableError       not_cancellable
-    │   └── NotRetryableError         not_retryable
-    ├── InvalidRequestError      422  invalid_request
-    │   ├── InvalidCursorError        invalid_cursor
-    │   └── IdempotencyKeyReusedError idempotency_key_reused
-    │   └── ChecksumMismatchError         checksum_mismatch
-    ├── TooManyRequestsError     429
-    │   ├── RateLimitedError          rate_limited
-    │   └── QuotaExceededError        quota_exceeded
-    └── UnavailableError         503  unavailable
+    ServiceError                         500  internal_error
+    ├── BadRequestError                  400  bad_request
+    │   ├── UnsupportedVersionError           unsupported_version
+    │   └── BadHostError                      bad_host
+    ├── UnauthorizedError                401  unauthorized
+    ├── ForbiddenError                   403  forbidden
+    │   ├── KeysRequiredError                 keys_required
+    │   └── ForeignOriginError                foreign_origin
+    ├── NotFoundError                    404  not_found
+    ├── MethodNotAllowedError            405  method_not_allowed
+    ├── RequestTimeoutError              408  request_timeout
+    ├── ConflictError                    409  conflict
+    │   ├── NameTakenError                    name_taken
+    │   ├── NotReadyError                     not_ready
+    │   ├── UploadIncompleteError             upload_incomplete
+    │   ├── UploadCompleteError               upload_complete
+    │   ├── NotPresignedError                 not_presigned
+    │   ├── KeyEndedError                     key_ended
+    │   ├── NotDeletableError                 not_deletable
+    │   ├── InUseError                        in_use
+    │   ├── WebhookDisabledError              webhook_disabled
+    │   ├── NotCancellableError               not_cancellable
+    │   └── NotRetryableError                 not_retryable
+    ├── PreconditionFailedError          412  precondition_failed
+    ├── TooLargeError                    413  too_large
+    ├── UnsupportedMediaError            415  unsupported_media_type
+    ├── RangeError                       416  range_not_satisfiable
+    ├── InvalidRequestError              422  invalid_request
+    │   ├── ChecksumMismatchError             checksum_mismatch
+    │   ├── InvalidCursorError                invalid_cursor
+    │   └── IdempotencyKeyReusedError         idempotency_key_reused
+    ├── TooManyRequestsError             429  too_many_requests
+    │   ├── RateLimitedError                  rate_limited
+    │   └── QuotaExceededError                quota_exceeded
+    ├── HeadersTooLargeError             431  headers_too_large
+    └── UnavailableError                 503  unavailable
 
 The ``type`` of a problem is its stable code; ``errors`` lists the fields to change, where there are any.
+What to do about each is in docs/errors.md.
 """
 
 from collections.abc import Sequence
@@ -70,20 +74,26 @@ class ServiceError(StatusProblem):
         return cls(f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
-class UnsupportedVersionError(ServiceError):
+class BadRequestError(ServiceError):
+    """The request is no HTTP, or ended before it was complete."""
+
+    type_ = "bad_request"
+    title = "Bad request."
+    status = 400
+
+
+class UnsupportedVersionError(BadRequestError):
     """The request asks for a version of the API that this service does not speak."""
 
     type_ = "unsupported_version"
     title = "Unsupported version."
-    status = 400
 
 
-class BadHostError(ServiceError):
+class BadHostError(BadRequestError):
     """The request names a host that this service is not."""
 
     type_ = "bad_host"
     title = "Not this host."
-    status = 400
 
 
 class UnauthorizedError(ServiceError):
@@ -124,44 +134,20 @@ class NotFoundError(ServiceError):
     status = 404
 
 
+class MethodNotAllowedError(ServiceError):
+    """There is something at this address, and it does not take this method."""
+
+    type_ = "method_not_allowed"
+    title = "Method not allowed."
+    status = 405
+
+
 class RequestTimeoutError(ServiceError):
     """The body of the request did not come in time."""
 
     type_ = "request_timeout"
     title = "Too slow."
     status = 408
-
-
-class PreconditionFailedError(ServiceError):
-    """The client named another state of the file than the present one."""
-
-    type_ = "precondition_failed"
-    title = "Precondition failed."
-    status = 412
-
-
-class TooLargeError(ServiceError):
-    """The request brings, or announces, more than this service takes."""
-
-    type_ = "too_large"
-    title = "Too large."
-    status = 413
-
-
-class UnsupportedMediaError(ServiceError):
-    """The body is of a kind that this address does not take."""
-
-    type_ = "unsupported_media_type"
-    title = "Unsupported media type."
-    status = 415
-
-
-class RangeError(ServiceError):
-    """The range that was asked for lies outside the file."""
-
-    type_ = "range_not_satisfiable"
-    title = "Range not satisfiable."
-    status = 416
 
 
 class ConflictError(ServiceError):
@@ -249,6 +235,38 @@ class NotRetryableError(ConflictError):
     title = "Nothing to retry."
 
 
+class PreconditionFailedError(ServiceError):
+    """The client named another state of the file than the present one."""
+
+    type_ = "precondition_failed"
+    title = "Precondition failed."
+    status = 412
+
+
+class TooLargeError(ServiceError):
+    """The request brings, or announces, more than this service takes."""
+
+    type_ = "too_large"
+    title = "Too large."
+    status = 413
+
+
+class UnsupportedMediaError(ServiceError):
+    """The body is of a kind that this address does not take."""
+
+    type_ = "unsupported_media_type"
+    title = "Unsupported media type."
+    status = 415
+
+
+class RangeError(ServiceError):
+    """The range that was asked for lies outside the file."""
+
+    type_ = "range_not_satisfiable"
+    title = "Range not satisfiable."
+    status = 416
+
+
 class InvalidRequestError(ServiceError):
     """The request is well-formed and cannot be carried out."""
 
@@ -302,6 +320,14 @@ class QuotaExceededError(TooManyRequestsError):
     def __init__(self, detail: str, *, used: int, allowed: int) -> None:
         super().__init__(detail)
         self.extras |= {"used": used, "allowed": allowed}
+
+
+class HeadersTooLargeError(ServiceError):
+    """The request has more headers than this service reads."""
+
+    type_ = "headers_too_large"
+    title = "Too many headers."
+    status = 431
 
 
 class UnavailableError(ServiceError):

@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse
 from app.api import (
     backbones,
     datasets,
+    deletion,
     distances,
     events,
     health,
@@ -32,11 +33,22 @@ from app.api import (
     webhooks,
 )
 from app.api.bodies import BodyLimits, BodyRefusedError
+from app.api.document import finish_document, operation_id
 from app.api.envelope import Envelope
-from app.api.gate import Gate, document_gate, door_of
+from app.api.gate import Gate, door_of
 from app.api.limits import open_rate_limits
-from app.api.problems import problems
-from app.errors import ConflictError, FieldError, InvalidRequestError, ServiceError, UnavailableError
+from app.api.problems import methods_at
+from app.errors import (
+    BadRequestError,
+    ConflictError,
+    FieldError,
+    InvalidRequestError,
+    MethodNotAllowedError,
+    NotFoundError,
+    ServiceError,
+    UnavailableError,
+    UnsupportedMediaError,
+)
 from app.observing.tracing import trace_requests
 from app.queue import CeleryQueue, JobQueue, build_celery
 from app.schemas.distances import NEITHER_PAIR_NOR_LIST, DistanceKind
@@ -101,6 +113,7 @@ def create_app(settings: Settings | None = None, *, queue: JobQueue | None = Non
         app.state.database.close()
 
     app = FastAPI(title="OT3L", version=version("ot3l"), description=DESCRIPTION, lifespan=lifespan)
+    app.router.generate_unique_id_function = operation_id
     # Routes are tried one after the other: what is asked for most often comes first.
     work = (jobs, distances, selections, datasets, uploads, steering, events)
     for noun in (*work, webhooks, backbones, keys, health, metrics):
@@ -154,15 +167,11 @@ def _name_request(
 
 
 def _document(app: FastAPI, build: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The API's document, with every validation error as the problem that it is."""
-    document = build()
-    for path in document["paths"].values():
-        for route in path.values():
-            if "422" in route["responses"]:
-                route["responses"]["422"] = problems(422)[422]
-    document_gate(document)
-    app.openapi_schema = document
-    return document
+    """The API's document, built once."""
+    if app.openapi_schema is None:
+        app.openapi_schema = build()
+        finish_document(app.openapi_schema)
+    return app.openapi_schema
 
 
 def _explain_database(_handler: ExceptionHandler, _request: Request, error: Exception) -> UnavailableError:
@@ -175,13 +184,20 @@ def _explain_gone(_handler: ExceptionHandler, _request: Request, error: Exceptio
     return ConflictError("Something that the request refers to was deleted at the same moment: look at it again.")
 
 
-def _explain_http(_handler: ExceptionHandler, _request: Request, error: Exception) -> Problem:
+def _explain_http(_handler: ExceptionHandler, request: Request, error: Exception) -> Problem:
     if not isinstance(error, HTTPException):
         raise TypeError(f"expected an HTTP error, got {type(error)}")
     if isinstance(error, BodyRefusedError):
         return error.problem
     if isinstance(error.__cause__, RecursionError | ValueError):
         return InvalidRequestError("The body is not JSON that can be read: too deep, too long a number, or not UTF-8.")
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        return BadRequestError(str(error.detail))
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return NotFoundError("Nothing is at this address; /openapi.json lists every one that there is.")
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = ", ".join(methods_at(request))
+        return MethodNotAllowedError(f"This address takes {allowed}.", headers={"Allow": allowed})
     phrase = HTTPStatus(error.status_code).phrase
     return Problem(
         f"{phrase}.",
@@ -192,9 +208,13 @@ def _explain_http(_handler: ExceptionHandler, _request: Request, error: Exceptio
     )
 
 
-def _explain_validation(_handler: ExceptionHandler, _request: Request, error: Exception) -> InvalidRequestError:
+def _explain_validation(_handler: ExceptionHandler, request: Request, error: Exception) -> ServiceError:
     if not isinstance(error, RequestValidationError):
         raise TypeError(f"expected a validation error, got {type(error)}")
+    if isinstance(error.body, bytes):
+        # FastAPI reads bodies that say that they are JSON, and hands over others as they came.
+        kind = request.headers.get("content-type", "nothing")
+        return UnsupportedMediaError(f"The body must be application/json; its Content-Type says {kind}.")
     fields = [_explain_field(found) for found in error.errors()]
     return InvalidRequestError("; ".join(f"{entry['field']}: {entry['message']}" for entry in fields), errors=fields)
 

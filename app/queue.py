@@ -16,6 +16,7 @@ from app.errors import UnavailableError
 from app.settings import Settings
 
 QUEUE_NAME = "ot3l"
+HIGHEST_PRIORITY = 9
 
 
 class TaskName(StrEnum):
@@ -30,8 +31,13 @@ class TaskName(StrEnum):
 class JobQueue(Protocol):
     """Where messages for the workers go."""
 
-    def enqueue(self, task: TaskName, work_id: UUID) -> None:
+    def enqueue(self, task: TaskName, work_id: UUID, priority: int) -> None:
         """Send a message.
+
+        Args:
+            task: What is to be done.
+            work_id: For which record.
+            priority: From 0 to 9; of messages that wait, those with the highest go first.
 
         Raises:
             UnavailableError: If the broker does not answer.
@@ -56,12 +62,16 @@ def build_celery(settings: Settings) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
+        # Nothing is to be waited for from a child that is gone: what it did is in the database.
+        worker_lost_wait=1.0,
         # Work survives a broker that went away: its result goes to the database, not to the broker.
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
             "visibility_timeout": 3600,
+            "priority_steps": list(range(HIGHEST_PRIORITY + 1)),
+            "queue_order_strategy": "priority",
             "socket_timeout": 5.0,
             "socket_connect_timeout": 2.0,
             "retry_policy": {"max_retries": 1, "interval_start": 0.1},
@@ -77,11 +87,16 @@ class CeleryQueue:
 
     celery: Celery
 
-    def enqueue(self, task: TaskName, work_id: UUID) -> None:
+    def enqueue(self, task: TaskName, work_id: UUID, priority: int) -> None:
         """Send a message."""
         try:
             self.celery.send_task(
-                task, args=[str(work_id)], retry=True, retry_policy={"max_retries": 1, "interval_start": 0.1}
+                task,
+                args=[str(work_id)],
+                # With Redis the lowest number goes first.
+                priority=HIGHEST_PRIORITY - priority,
+                retry=True,
+                retry_policy={"max_retries": 1, "interval_start": 0.1},
             )
         except OperationalError as error:
             raise UnavailableError("The broker does not take messages.") from error

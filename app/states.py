@@ -1,4 +1,4 @@
-"""The life of a piece of work: queued, running, then one of three ends."""
+"""The life of a piece of work: queued, running, then one of three ends; and what is told of it on the way."""
 
 from enum import StrEnum
 
@@ -11,3 +11,26 @@ class WorkState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing more will happen, unless somebody asks for it."""
+        return self not in {WorkState.QUEUED, WorkState.RUNNING}
+
+
+class EventKind(StrEnum):
+    """What an event of a piece of work tells."""
+
+    STATE = "state"
+    PHASE = "phase"
+    PROGRESS = "progress"
+    EPOCH = "epoch"
+    LOG = "log"
+
+
+class DeliveryState(StrEnum):
+    """Where a message to a webhook stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"

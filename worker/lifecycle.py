@@ -1,16 +1,20 @@
 """The life of a piece of work in a worker: claim, keep, compute, record."""
 
+import errno
 import logging
+import math
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
+from app.observing.logs import bind
 from app.settings import Settings
 from app.states import WorkState
 from app.store import work
@@ -20,11 +24,18 @@ from app.store.records import ArtifactRecord, WorkRecord
 from app.store.sessions import DATABASE_DOWN, Database
 from app.store.work import Claim
 from ot3l_core.errors import Cancelled, CoreError
-from ot3l_core.names import Phase
-from ot3l_core.progress import OnProgress
+from worker.counting import count_claim, count_end
+from worker.leaving import is_time_to_leave
+from worker.scratch import discard_scratch, scratch_folder
+from worker.telling import Order, Reporter, lines_told
 
 log = logging.getLogger(__name__)
 AnyWork = TypeVar("AnyWork", bound=WorkRecord)
+
+STOP_SECONDS: Final = 3.0
+"""How long a computation that was told to stop may take to do so, before its process is ended."""
+STOPPED_HARD: Final = 75
+"""Exit status of such a process: as EX_TEMPFAIL, for another one takes its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,40 +44,6 @@ class Outcome:
 
     values: dict[str, Any]
     artifacts: list[ArtifactRecord] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Reporter:
-    """What the computation says of itself, and what it is told. Shared with the heartbeat's thread."""
-
-    stop: threading.Event = field(default_factory=threading.Event)
-    phase: Phase | None = None
-    share: float = 0.0
-    timings: dict[str, float] = field(default_factory=dict)
-    _since: float = field(default_factory=time.monotonic)
-
-    def enter(self, phase: Phase) -> OnProgress:
-        """Begin a phase; the callback reports its progress and raises ``Cancelled`` when told to stop."""
-        self._close_phase()
-        self.phase, self.share = phase, 0.0
-        self._report(0.0)
-        return self._report
-
-    def leave(self) -> dict[str, float]:
-        """End the last phase and give the seconds of each."""
-        self._close_phase()
-        return {name: round(seconds, 3) for name, seconds in self.timings.items()}
-
-    def _close_phase(self) -> None:
-        now = time.monotonic()
-        if self.phase is not None:
-            self.timings[self.phase] = self.timings.get(self.phase, 0.0) + now - self._since
-        self._since = now
-
-    def _report(self, share: float) -> None:
-        if self.stop.is_set():
-            raise Cancelled("the work was told to stop")
-        self.share = min(max(share, 0.0), 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +60,7 @@ class Lifecycle(Generic[AnyWork]):
 
         However this ends, the record says so: with a result, with a stable error code, or by a lease that runs out.
         """
+        discard_scratch(self.settings.scratch, self.database)
         with self.database.writing() as session:
             held = work.claim(session, self.kind, work_id, lease_seconds=self.settings.lease_seconds)
             session.commit()
@@ -90,54 +68,68 @@ class Lifecycle(Generic[AnyWork]):
         if held is None or record is None:
             log.info("%s %s: nothing to do", self.kind.__tablename__, work_id)
             return
-        log.info("%s %s: attempt %d", self.kind.__tablename__, work_id, held.attempt)
+        count_claim(record)
         reporter = Reporter()
-        with self._heartbeat(held, reporter):
-            state, outcome = self._compute(record, reporter)
+        with self._named(record), lines_told(reporter), self._heartbeat(held, reporter):
+            log.info("attempt %d", held.attempt)
+            state, outcome = self._compute(held, record, reporter)
             self._record(held, state, outcome, reporter)
 
-    def _compute(self, record: AnyWork, reporter: Reporter) -> tuple[WorkState, Outcome]:
+    def _named(self, record: AnyWork) -> AbstractContextManager[None]:
+        told = {"kind": self.kind.__tablename__, "work_id": str(record.id), "attempt": record.attempt}
+        return bind(**told, **({"request_id": record.request_id} if record.request_id else {}))
+
+    def _compute(self, held: Claim, record: AnyWork, reporter: Reporter) -> tuple[WorkState, Outcome]:
         try:
-            return WorkState.SUCCEEDED, self.compute(record, reporter)
+            with scratch_folder(self.settings.scratch, held):
+                return WorkState.SUCCEEDED, self.compute(record, reporter)
         except Cancelled:
-            return WorkState.CANCELLED, Outcome({})
+            return _state_after(reporter.order), Outcome({})
         except CoreError as error:
-            log.info("%s %s failed: %s", self.kind.__tablename__, record.id, error.code)
+            log.info("failed: %s", error.code)
             return WorkState.FAILED, explain_failure(error)
         except Exception as error:
-            log.exception("%s %s failed", self.kind.__tablename__, record.id)
+            log.exception("failed")
+            if _may_pass(error) and record.attempt - record.forgiven < self.settings.max_attempts:
+                return WorkState.QUEUED, Outcome({})
             return WorkState.FAILED, explain_failure(error)
 
     def _record(self, held: Claim, state: WorkState, outcome: Outcome, reporter: Reporter) -> None:
-        phase, timings = reporter.phase, reporter.leave()
         try:
-            ended = self._finish(held, state, outcome, phase=phase, timings=timings)
+            ended = self._end(held, state, outcome, reporter)
         except DATABASE_DOWN:
             raise
         except Exception as error:
             # A result that the database refuses would be refused every time: the record says so at once.
-            log.exception("%s %s: the result cannot be recorded", self.kind.__tablename__, held.id)
+            log.exception("the result cannot be recorded")
             state = WorkState.FAILED
-            ended = self._finish(held, state, explain_failure(error), phase=phase, timings=timings)
+            ended = self._end(held, state, explain_failure(error), reporter)
         if ended:
-            log.info("%s %s: %s", self.kind.__tablename__, held.id, state)
+            log.info("%s", state)
         else:
-            log.warning("%s %s: attempt %d lost its lease", self.kind.__tablename__, held.id, held.attempt)
+            log.warning("attempt %d lost its lease", held.attempt)
 
-    def _finish(self, held: Claim, state: WorkState, outcome: Outcome, **report: Any) -> bool:  # noqa: ANN401 - columns
-        """Write the end of the work; a database that is away is waited for as long as a lease runs."""
+    def _end(self, held: Claim, state: WorkState, outcome: Outcome, reporter: Reporter) -> bool:
+        """Write the end of the attempt; a database that is away is waited for as long as a lease runs."""
         patience = Retrying(
             retry=retry_if_exception_type(DATABASE_DOWN),
             wait=wait_exponential(multiplier=0.1, max=2.0),
             stop=stop_after_delay(self.settings.lease_seconds),
             reraise=True,
         )
+        phase, timings, news = reporter.phase, reporter.timings, reporter.take_last_news()
         for attempt in patience:
             with attempt, self.database.writing() as session:
-                ended = work.finish(session, held, state, **report, **outcome.values)
+                if state is WorkState.QUEUED:
+                    ended = work.hand_over(session, held, news=news, forgive=reporter.order is not None)
+                else:
+                    told = {"phase": phase, "timings": timings, **outcome.values}
+                    ended = work.finish(session, held, state, news=news, **told)
                 if ended:
                     session.add_all(outcome.artifacts)
                 session.commit()
+        if ended:
+            count_end(self.kind, state, (outcome.values.get("error") or {}).get("code", ""), timings)
         return ended
 
     @contextmanager
@@ -152,24 +144,59 @@ class Lifecycle(Generic[AnyWork]):
             thread.join()
 
     def _beat(self, held: Claim, reporter: Reporter, done: threading.Event) -> None:
-        while not done.wait(self.settings.heartbeat_seconds):
-            try:
-                with self.database.writing() as session:
-                    cancel_requested = work.renew(
-                        session,
-                        held,
-                        lease_seconds=self.settings.lease_seconds,
-                        phase=reporter.phase,
-                        progress=reporter.share,
-                    )
-                    session.commit()
-            except Exception:
-                log.warning("%s: heartbeat failed", held.id, exc_info=True)
+        stopped_by = math.inf
+        while not done.wait(min(self.settings.heartbeat_seconds, max(stopped_by - time.monotonic(), 0.0))):
+            reporter.order = self._renew(held, reporter) or reporter.order
+            if reporter.order is None:
                 continue
-            if cancel_requested is None or cancel_requested:
-                # Told to stop, or no longer ours: either way nobody waits for this result.
-                reporter.stop.set()
+            stopped_by = min(stopped_by, time.monotonic() + STOP_SECONDS)
+            if time.monotonic() >= stopped_by:
+                self._stop_hard(held, reporter, done)
                 return
+
+    def _renew(self, held: Claim, reporter: Reporter) -> Order | None:
+        """Keep the lease, tell the news, and see whether there is a reason to stop."""
+        news = reporter.take_news()
+        cancel_requested: bool | None = False
+        try:
+            with self.database.writing() as session:
+                cancel_requested = work.renew(
+                    session,
+                    held,
+                    lease_seconds=self.settings.lease_seconds,
+                    phase=reporter.phase,
+                    progress=reporter.share,
+                    news=news,
+                )
+                session.commit()
+        except Exception:
+            reporter.put_back(news)
+            log.warning("%s: heartbeat failed", held.id, exc_info=True)
+        if cancel_requested is None:
+            return Order.LOST
+        if cancel_requested:
+            return Order.CANCEL
+        return Order.HAND_OVER if is_time_to_leave() else None
+
+    def _stop_hard(self, held: Claim, reporter: Reporter, done: threading.Event) -> None:
+        """End the attempt in place of a computation that does not listen, and its process with it.
+
+        Celery starts another process; the message that it sends again finds nothing to do.
+        """
+        log.warning("%s %s does not stop: its process ends", self.kind.__tablename__, held.id)
+        ended = False
+        try:
+            if reporter.order is not Order.LOST:
+                ended = self._end(held, _state_after(reporter.order), Outcome({}), reporter)
+        except Exception:
+            log.exception("%s %s: its end cannot be recorded", self.kind.__tablename__, held.id)
+        # It may have stopped at the last moment, and written its own end.
+        if ended or not done.wait(1.0):
+            os._exit(STOPPED_HARD)
+
+
+def _state_after(order: Order | None) -> WorkState:
+    return WorkState.QUEUED if order is Order.HAND_OVER else WorkState.CANCELLED
 
 
 def explain_failure(error: Exception) -> Outcome:
@@ -177,14 +204,25 @@ def explain_failure(error: Exception) -> Outcome:
     if isinstance(error, CoreError):
         return _failure(error.code, str(error), error.field)
     if isinstance(error, BlobStoreError):
-        return _failure(
-            "storage_unavailable", "The results could not be stored; once the store answers, submit the job again."
-        )
+        return _failure("storage_unavailable", "The store for files does not answer: once it does, try again.")
+    if _is_disk_full(error):
+        return _failure("disk_full", "The worker's disk is full: once there is space, try again.")
     if _is_out_of_memory(error):
         return _failure(
             "out_of_memory", "The worker ran out of memory: use fewer samples, or a smaller backbone or input_size."
         )
     return _failure("internal_error", "The worker made a mistake; its log has the details under the id of this record.")
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether another attempt may go better though nobody changes the request."""
+    return isinstance(error, BlobStoreError) or _is_disk_full(error)
+
+
+def _is_disk_full(error: Exception) -> bool:
+    """Libraries that write from native code say it only in the text."""
+    told = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return told or os.strerror(errno.ENOSPC) in str(error)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

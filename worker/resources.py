@@ -8,6 +8,7 @@ from app.settings import Settings
 from app.store.blobs import BlobStore, open_blobs
 from app.store.sessions import Database, open_database
 from ot3l_core.data.features import FeatureCache
+from worker.counting import CountedCache
 from worker.device import choose_device
 
 
@@ -31,7 +32,7 @@ def open_resources(settings: Settings) -> Resources:
         settings=settings,
         database=open_database(settings.resolved_database_url),
         blobs=open_blobs(settings.resolved_blob_url),
-        cache=FeatureCache(settings.feature_cache),
+        cache=CountedCache(settings.feature_cache),
         device=choose_device(),
     )
     _opened.append(resources)

@@ -1,35 +1,46 @@
 """Datasets."""
 
-from fastapi import APIRouter, Response, status
+from functools import partial
+from typing import Annotated
 
-from app.api.dependencies import BeforeQuery, LimitQuery, ReadingDep, WritingDep
-from app.api.problems import ACCEPTED, problems
-from app.schemas.datasets import DatasetCreate, DatasetList, DatasetRead
+from fastapi import APIRouter, Query, Request, Response, status
+
+from app.api.dependencies import PollingDep, ReadingDep, WritingDep
+from app.api.idempotency import AskedDep
+from app.api.paging import PAGE, send_page
+from app.api.problems import problems
+from app.api.replies import send, send_submission, submissions
+from app.schemas.datasets import DatasetCreate, DatasetList, DatasetPatch, DatasetRead
+from app.schemas.listing import DescribedListQuery
 from app.schemas.work import DatasetName
-from app.services.datasets import read_dataset, register_dataset
-from app.services.reading import Page, read_page
+from app.services.datasets import plan_dataset, read_dataset
+from app.services.describing import change_description
 from app.store.records import DatasetRecord
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 
 
-@router.post(
-    "", status_code=status.HTTP_202_ACCEPTED, response_model=DatasetRead, responses=ACCEPTED | problems(409, 422)
-)
-def create_dataset(request: DatasetCreate, context: WritingDep, response: Response) -> DatasetRecord:
+@router.post("", status_code=status.HTTP_202_ACCEPTED, response_model=DatasetRead, responses=submissions(DatasetRead))
+def create_dataset(request: DatasetCreate, context: WritingDep, asked: AskedDep) -> Response:
     """Register a dataset; a worker then counts and fingerprints it."""
-    record = register_dataset(context, request)
-    response.headers["Location"] = f"/datasets/{record.id}"
-    return record
+    plan = partial(plan_dataset, context, request)
+    return send_submission(context, request, asked, DatasetRecord, DatasetRead, plan)
 
 
-@router.get("", response_model=DatasetList)
-def list_datasets(context: ReadingDep, before: BeforeQuery = None, limit: LimitQuery = 50) -> Page[DatasetRecord]:
-    """List datasets, newest first."""
-    return read_page(context, DatasetRecord, before=before, limit=limit)
+@router.get("", response_model=DatasetList, responses=PAGE)
+def list_datasets(http: Request, context: PollingDep, query: Annotated[DescribedListQuery, Query()]) -> Response:
+    """List datasets."""
+    return send_page(http, context, DatasetRecord, query, DatasetList)
 
 
 @router.get("/{name_or_id}", response_model=DatasetRead, responses=problems(404))
-def get_dataset(name_or_id: DatasetName, context: ReadingDep) -> DatasetRecord:
+def get_dataset(name_or_id: DatasetName, context: ReadingDep) -> Response:
     """Show a dataset: its classes, counts, splits and digest."""
-    return read_dataset(context, name_or_id)
+    return send(DatasetRead, read_dataset(context, name_or_id))
+
+
+@router.patch("/{name_or_id}", response_model=DatasetRead, responses=problems(404, 422))
+def describe_dataset(name_or_id: DatasetName, patch: DatasetPatch, context: WritingDep) -> Response:
+    """Change a dataset's tags or metadata."""
+    found = read_dataset(context, name_or_id)
+    return send(DatasetRead, change_description(context, DatasetRecord, found.id, patch))

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
@@ -61,6 +60,11 @@ async def _writing(request: Request) -> AsyncIterator[Context]:
         await _close(session)
 
 
+async def _polling(request: Request) -> Context:
+    database: Database = request.app.state.database
+    return _context(request, database.reading())
+
+
 async def _close(session: Session) -> None:
     # Another thread is worth asking only where there is a connection to give back.
     if session.in_transaction():
@@ -77,6 +81,7 @@ def _context(request: Request, session: Session) -> Context:
 # Closed when the route returns, not when the client has read the reply: a slow download must not hold a connection.
 ReadingDep = Annotated[Context, Depends(_reading, scope="function")]
 WritingDep = Annotated[Context, Depends(_writing, scope="function")]
+PollingDep = Annotated[Context, Depends(_polling)]
+"""For what is asked for again and again: the route closes the session itself, which costs less than having it done."""
 
-BeforeQuery = Annotated[UUID | None, Query(description="Only what is older than this id: `next` of the page before.")]
 LimitQuery = Annotated[int, Query(ge=1, le=200, description="How many at the most.")]

@@ -12,13 +12,13 @@ from app.schemas.health import Health
 router = APIRouter(prefix="/health", tags=["health"])
 
 
-@router.get("/live")
+@router.get("/live", name="check_liveness")
 def live() -> Health:
     """Answer: the process runs."""
     return Health(status="ok")
 
 
-@router.get("/ready", responses=problems(503))
+@router.get("/ready", name="check_readiness", responses=problems(503))
 def ready(database: DatabaseDep, queue: QueueDep, blobs: BlobsDep) -> Health:
     """Answer once the database, the broker and the blob store do."""
     parts: dict[str, Callable[[], object]] = {

@@ -20,7 +20,7 @@ CursorQuery = Annotated[UUID | None, Query(description="`next` of the page befor
 LimitQuery = Annotated[int, Query(ge=1, le=200, description="How many at the most.")]
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, responses=_ISSUED | problems(422))
+@router.post("", name="create_key", status_code=status.HTTP_201_CREATED, responses=_ISSUED | problems(422))
 def post_key(request: KeyCreate, context: WritingDep, asked: AskedDep, response: Response) -> KeyIssued:
     """Make a key; its secret is shown this once."""
 
@@ -46,7 +46,12 @@ def get_key(key_id: UUID, context: ReadingDep) -> KeyRecord:
     return read_key(context.session, context.owner, key_id)
 
 
-@router.post("/{key_id}/rotate", status_code=status.HTTP_201_CREATED, responses=_ISSUED | problems(404, 409, 422))
+@router.post(
+    "/{key_id}/rotate",
+    name="rotate_key",
+    status_code=status.HTTP_201_CREATED,
+    responses=_ISSUED | problems(404, 409, 422),
+)
 def post_rotation(
     key_id: UUID, request: KeyRotate, context: WritingDep, asked: AskedDep, response: Response
 ) -> KeyIssued:
@@ -58,7 +63,7 @@ def post_rotation(
     return _show(issue_once(context, asked, make), response)
 
 
-@router.post("/{key_id}/revoke", response_model=KeyRead, responses=problems(404))
+@router.post("/{key_id}/revoke", name="revoke_key", response_model=KeyRead, responses=problems(404))
 def post_revocation(key_id: UUID, context: WritingDep) -> KeyRecord:
     """End a key for good; every process knows within five seconds. To end it again changes nothing."""
     record = end_key(context.session, context.owner, key_id)

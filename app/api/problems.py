@@ -1,16 +1,26 @@
-"""How errors and accepted work look in the API's document."""
+"""How errors look, as replies and in the API's document."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
+from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel
+from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 from app.errors import ServiceError
 from app.schemas.problems import ProblemRead
 
-ACCEPTED: dict[int | str, dict[str, Any]] = {
-    202: {"headers": {"Location": {"description": "Where to watch the work.", "schema": {"type": "string"}}}}
-}
+TEXT: Final = {"schema": {"type": "string"}}
+"""Content that is no JSON."""
+
+
+def methods_at(request: Request) -> list[str]:
+    """What the address of a request takes, by all routes together; each route knows only its own."""
+    routes = iter_route_contexts(request.app.routes)
+    found = (route.methods or () for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return sorted(set().union(*found))
 
 
 def problem_response(error: ServiceError, request_id: str) -> JSONResponse:
@@ -23,12 +33,17 @@ def problem_response(error: ServiceError, request_id: str) -> JSONResponse:
     )
 
 
+def reference(body: type[BaseModel]) -> dict[str, str]:
+    """A body in the API's document, where no route takes or returns it; ``app/api/document.py`` has to know it."""
+    return {"$ref": f"#/components/schemas/{body.__name__}"}
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The problems that a route may answer with, for its ``responses``."""
     return {
         status: {
             "description": HTTPStatus(status).phrase,
-            "content": {"application/problem+json": {"schema": ProblemRead.model_json_schema()}},
+            "content": {"application/problem+json": {"schema": reference(ProblemRead)}},
         }
         for status in statuses
     }

@@ -2,13 +2,13 @@
 
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
-from uuid import UUID
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, computed_field, field_validator
+from pydantic import ConfigDict, Discriminator, Field, StrictBool, StrictInt, Tag, computed_field, field_validator
 from pydantic.config import JsonDict
 
 from app.schemas.features import FeatureRequest
-from app.schemas.work import ArtifactRead, DatasetName, NameOfDataset, Reply, WorkRead
+from app.schemas.listing import NEXT
+from app.schemas.work import ArtifactRead, DatasetName, NameOfDataset, Reply, ReusableSubmission, WorkRead
 from ot3l_core.names import ClassScore, LabelDistanceMethod, TransportMethod
 
 PAIR_EXAMPLE: JsonDict = {"source": "digits", "target": "mnist-5k", "input_size": 112, "max_samples": 1500}
@@ -25,17 +25,20 @@ class DistanceKind(StrEnum):
     MATRIX = "matrix"
 
 
-class DistanceCreateBase(FeatureRequest):
+class DistanceCreateBase(FeatureRequest, ReusableSubmission):
     """How to measure."""
 
+    reuse: StrictBool = Field(default=True, description=ReusableSubmission.model_fields["reuse"].description)
     method: LabelDistanceMethod = Field(
         default=LabelDistanceMethod.GAUSSIAN, description="Distance between the features of two classes."
     )
     transport: TransportMethod = Field(
         default=TransportMethod.SINKHORN, description="How the transport between two datasets is solved."
     )
-    max_samples: int = Field(default=2000, ge=10, le=50_000, description="Samples of each dataset, drawn by class.")
-    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    max_samples: StrictInt = Field(
+        default=2000, ge=10, le=50_000, description="Samples of each dataset, drawn by class."
+    )
+    seed: StrictInt = Field(default=0, ge=0, le=2**31 - 1)
 
 
 class PairDistanceCreate(DistanceCreateBase):
@@ -196,7 +199,7 @@ class DistanceRead(DistanceSummary):
 
 
 class DistanceList(Reply):
-    """Distances, newest first."""
+    """Distances, in the order that was asked for."""
 
     items: list[DistanceSummary]
-    next: UUID | None = Field(description="Pass as `before` for the next page; empty on the last.")
+    next: str | None = Field(description=NEXT)

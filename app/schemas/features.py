@@ -1,6 +1,6 @@
 """How images become features: the settings that distances and jobs share."""
 
-from pydantic import Field, field_validator
+from pydantic import Field, StrictFloat, StrictInt, field_validator
 
 from app.schemas.work import Request, ServerPath
 from ot3l_core.catalogue import DEFAULT_BACKBONE, find_backbone
@@ -19,10 +19,10 @@ class FeatureRequest(Request):
         "its dataset roots.",
         examples=["weights/my-resnet18.safetensors"],
     )
-    input_size: int | None = Field(
+    input_size: StrictInt | None = Field(
         default=None, ge=32, le=1024, description="Side of the square image in pixels; default: the backbone's own."
     )
-    crop_fraction: float | None = Field(
+    crop_fraction: StrictFloat | None = Field(
         default=None, ge=0.25, le=1, description="Share of the short side that is kept; default: the backbone's own."
     )
     precision: Precision = Field(

@@ -1,14 +1,39 @@
 """Jobs on the wire."""
 
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 from uuid import UUID
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    Tag,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.config import JsonDict
 
 from app.schemas.distances import ClassDistance
+from app.schemas.listing import NEXT
 from app.schemas.selecting import Seed, SelectingRequest
-from app.schemas.work import ArtifactRead, DatasetName, NameOfDataset, Reply, Request, Share, WorkRead
+from app.schemas.work import (
+    ArtifactRead,
+    DatasetName,
+    Described,
+    Description,
+    DescriptionPatch,
+    NameOfDataset,
+    Reply,
+    Request,
+    ReusableSubmission,
+    Share,
+    Title,
+    WorkRead,
+)
 from ot3l_core.names import ExportFormat, Precision, Strategy
 
 JOB_EXAMPLE: JsonDict = {"target": "mnist-5k", "strategy": "mixed", "alpha": 0.5}
@@ -81,53 +106,55 @@ Alpha: TypeAlias = Annotated[
 class TrainingCreate(Request):
     """How the last two dense layers are trained."""
 
-    hidden: int = Field(default=512, ge=1, le=8192, description="Width of a new penultimate layer.")
-    epochs: int = Field(default=40, ge=1, le=1000)
-    batch_size: int | None = Field(
+    hidden: StrictInt = Field(default=512, ge=1, le=8192, description="Width of a new penultimate layer.")
+    epochs: StrictInt = Field(default=40, ge=1, le=1000)
+    batch_size: StrictInt | None = Field(
         default=None, ge=1, le=8192, description="Default: a sixteenth of the training samples, from 4 to 64."
     )
-    learning_rate: float = Field(default=3e-4, gt=0, le=1)
-    weight_decay: float = Field(default=1e-4, ge=0, le=1)
-    validation_fraction: float = Field(
+    learning_rate: StrictFloat = Field(default=3e-4, gt=0, le=1)
+    weight_decay: StrictFloat = Field(default=1e-4, ge=0, le=1)
+    validation_fraction: StrictFloat = Field(
         default=0.1,
         ge=0,
         le=0.5,
         description="Share of the selected samples that chooses the best epoch. Where it would be fewer than 50 "
         "samples, or fewer than the classes, nothing is held out and the last epoch is taken.",
     )
-    patience: int = Field(default=5, ge=1, description="Epochs without improvement before stopping.")
+    patience: StrictInt = Field(default=5, ge=1, description="Epochs without improvement before stopping.")
 
 
 class FineTuneCreate(Request):
     """How the backbone's last blocks and the trained head are tuned together, on pictures that vary a little."""
 
-    blocks: int | None = Field(
+    blocks: StrictInt | None = Field(
         default=None, ge=1, description="How many of the backbone's last blocks learn. Default: the whole backbone."
     )
-    epochs: int = Field(default=10, ge=1, le=1000)
-    batch_size: int = Field(default=32, ge=1, le=8192)
-    learning_rate: float = Field(default=3e-4, gt=0, le=1, description="Of the head.")
-    backbone_learning_rate: float = Field(default=1e-4, gt=0, le=1)
-    weight_decay: float = Field(default=1e-4, ge=0, le=1)
-    warmup_fraction: float = Field(default=0.1, ge=0, lt=1, description="Share of the steps in which the rates rise.")
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    crop_scale: float = Field(
+    epochs: StrictInt = Field(default=10, ge=1, le=1000)
+    batch_size: StrictInt = Field(default=32, ge=1, le=8192)
+    learning_rate: StrictFloat = Field(default=3e-4, gt=0, le=1, description="Of the head.")
+    backbone_learning_rate: StrictFloat = Field(default=1e-4, gt=0, le=1)
+    weight_decay: StrictFloat = Field(default=1e-4, ge=0, le=1)
+    warmup_fraction: StrictFloat = Field(
+        default=0.1, ge=0, lt=1, description="Share of the steps in which the rates rise."
+    )
+    label_smoothing: StrictFloat = Field(default=0.0, ge=0, lt=1)
+    crop_scale: StrictFloat = Field(
         default=0.5, gt=0, le=1, description="Least share of a picture that a random crop keeps; at 1 none is cropped."
     )
-    flip: bool = Field(
+    flip: StrictBool = Field(
         default=False, description="Mirror half of the pictures. Digits and letters do not survive that."
     )
-    colour_jitter: float = Field(
+    colour_jitter: StrictFloat = Field(
         default=0.0, ge=0, lt=1, description="How far brightness, contrast and saturation are varied."
     )
-    validation_fraction: float = Field(
+    validation_fraction: StrictFloat = Field(
         default=0.1, ge=0, le=0.5, description="As in `training`: with an equal share both hold out the same samples."
     )
-    patience: int = Field(default=5, ge=1, description="Epochs without improvement before stopping.")
+    patience: StrictInt = Field(default=5, ge=1, description="Epochs without improvement before stopping.")
     precision: Precision = Field(default=Precision.FLOAT32, description="Arithmetic of the backbone while it learns.")
 
 
-class JobCreate(SelectingRequest):
+class JobCreate(SelectingRequest, ReusableSubmission, Description):
     """What to fine-tune on, and how the samples are chosen. Only ``target`` must be given."""
 
     model_config = ConfigDict(
@@ -136,6 +163,10 @@ class JobCreate(SelectingRequest):
         }
     )
 
+    # What came with the labels is in a table of its own: a list does not read it.
+    unstored: ClassVar = ReusableSubmission.unstored | {"name", "labels", "labels_csv"}
+
+    name: Title | None = Field(default=None, description="What to call it; need not be unique.", examples=["trial 7"])
     alpha: Alpha = Field(
         default=0.5,
         description="mixed only: the share taken by set difference; 1 is set_difference. Of several, or of 0, 0.25, "
@@ -165,7 +196,7 @@ class JobCreate(SelectingRequest):
         max_length=20,
         description="One selection and one training for each; with a selection that is given, one training.",
     )
-    test_size: int | None = Field(default=None, ge=1, description="Evaluate on this many of the test samples.")
+    test_size: StrictInt | None = Field(default=None, ge=1, description="Evaluate on this many of the test samples.")
     training: TrainingCreate = TrainingCreate()
     fine_tune: FineTuneCreate | None = Field(
         default=None, description="Train layers of the backbone too, after the head. Default: the head alone."
@@ -173,6 +204,11 @@ class JobCreate(SelectingRequest):
     exports: tuple[ExportFormat, ...] = Field(
         default=(), max_length=10, description="Other forms in which to give the network."
     )
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """As the records have it."""
+        return super().columns | {"name": self.name}
 
     @property
     def alphas(self) -> tuple[float, ...]:
@@ -203,6 +239,14 @@ class JobCreate(SelectingRequest):
         if len(set(seeds)) != len(seeds):
             raise ValueError("every seed may be given once: two equal seeds would be one run counted twice")
         return seeds
+
+
+class JobPatch(DescriptionPatch):
+    """What to change of a job's description."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "trial 7", "metadata": {"ticket": None}}]})
+
+    name: Title | None = None
 
 
 class Spread(Reply):
@@ -325,9 +369,10 @@ class JobResult(Reply):
     n_source: int
 
 
-class JobSummary(WorkRead):
+class JobSummary(WorkRead, Described):
     """A job without its results."""
 
+    name: str | None
     target: NameOfDataset
     source: NameOfDataset | None
     strategy: Strategy
@@ -343,7 +388,7 @@ class JobRead(JobSummary):
 
 
 class JobList(Reply):
-    """Jobs, newest first."""
+    """Jobs, in the order that was asked for."""
 
     items: list[JobSummary]
-    next: UUID | None = Field(description="Pass as `before` for the next page; empty on the last.")
+    next: str | None = Field(description=NEXT)

@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictFloat
 
 from app.principals import Scope
 from app.schemas.work import Reply, Request, Title
@@ -27,7 +27,7 @@ class KeyCreate(Request):
     scopes: Scopes = Field(
         description="What it allows: to read, to change things, to see to keys; none implies another."
     )
-    expires_in: float | None = Field(
+    expires_in: StrictFloat | None = Field(
         default=None, gt=0, le=LONGEST_LIFE, description="Seconds until it ends; empty: never."
     )
 
@@ -37,7 +37,7 @@ class KeyRotate(Request):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"grace_seconds": 3600}]})
 
-    grace_seconds: float = Field(
+    grace_seconds: StrictFloat = Field(
         default=0.0, ge=0, le=LONGEST_GRACE, description="How long the old key goes on, unless it expires before that."
     )
 

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StrictFloat, StrictInt
 
 from app.schemas.features import FeatureRequest
 from app.schemas.work import DatasetName
 from ot3l_core.names import ClassScore, LabelDistanceMethod, Strategy, Unit
 
-Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Seed = Annotated[StrictInt, Field(ge=0, le=2**31 - 1)]
 
 
 class SelectingRequest(FeatureRequest):
@@ -18,8 +18,8 @@ class SelectingRequest(FeatureRequest):
     source: DatasetName | None = Field(
         default=None, description="Name or id of the dataset to measure from. Default: the service's default source."
     )
-    budget: int = Field(default=1000, ge=2, le=10_000_000, description="Samples to choose; at most the pool.")
-    class_fraction: float = Field(
+    budget: StrictInt = Field(default=1000, ge=2, le=10_000_000, description="Samples to choose; at most the pool.")
+    class_fraction: StrictFloat = Field(
         default=0.8, gt=0, le=1, description="Share of the target classes that counts as farthest, or nearest."
     )
     unit: Unit = Field(default=Unit.CLASS, description="Rank whole classes, or single samples.")
@@ -27,8 +27,10 @@ class SelectingRequest(FeatureRequest):
     label_distance: LabelDistanceMethod = Field(
         default=LabelDistanceMethod.GAUSSIAN, description="Distance between the features of two classes."
     )
-    pool_size: int | None = Field(default=None, ge=2, description="Select from this many of the pool's samples.")
-    source_size: int | None = Field(default=None, ge=2, description="Measure from this many of the source's samples.")
+    pool_size: StrictInt | None = Field(default=None, ge=2, description="Select from this many of the pool's samples.")
+    source_size: StrictInt | None = Field(
+        default=None, ge=2, description="Measure from this many of the source's samples."
+    )
 
 
 SELECTING_FIELDS = (

@@ -1,14 +1,14 @@
 """Selections on the wire, and their manifest."""
 
 from typing import Any
-from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictFloat, StrictInt
 from pydantic.config import JsonDict
 
 from app.schemas.distances import ClassDistance
+from app.schemas.listing import NEXT
 from app.schemas.selecting import Seed, SelectingRequest
-from app.schemas.work import ArtifactRead, DatasetName, NameOfDataset, Reply, WorkRead
+from app.schemas.work import ArtifactRead, DatasetName, NameOfDataset, Reply, ReusableSubmission, WorkRead
 from ot3l_core.names import PoolLabels, Strategy
 
 SELECTION_EXAMPLE: JsonDict = {"target": "my-photos", "budget": 200}
@@ -28,7 +28,7 @@ MANIFEST_JSON = "manifest.json"
 MANIFEST_CSV = "manifest.csv"
 
 
-class SelectionCreate(SelectingRequest):
+class SelectionCreate(SelectingRequest, ReusableSubmission):
     """What to select from, and how. Only ``target`` must be given; it needs no labels."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [SELECTION_EXAMPLE, SELECTION_EXAMPLE_IN_FULL]})
@@ -38,7 +38,7 @@ class SelectionCreate(SelectingRequest):
         default=Strategy.COVERAGE,
         description="How samples are chosen from the target's pool. coverage reads neither labels nor a source.",
     )
-    alpha: float = Field(
+    alpha: StrictFloat = Field(
         default=0.5, ge=0, le=1, description="mixed only: the share taken by set difference; 1 is set_difference."
     )
     seed: Seed = 0
@@ -48,7 +48,7 @@ class SelectionCreate(SelectingRequest):
         "of its features, or of what the backbone takes its images for; labels are not read. "
         "Default: given where there are labels; else clusters where the choice or a source asks for classes.",
     )
-    n_classes: int | None = Field(
+    n_classes: StrictInt | None = Field(
         default=None, ge=2, le=10_000, description="How many pseudo-classes. Default: by the size of the pool."
     )
 
@@ -121,7 +121,7 @@ class SelectionRead(SelectionSummary):
 
 
 class SelectionList(Reply):
-    """Selections, newest first."""
+    """Selections, in the order that was asked for."""
 
     items: list[SelectionSummary]
-    next: UUID | None = Field(description="Pass as `before` for the next page; empty on the last.")
+    next: str | None = Field(description=NEXT)

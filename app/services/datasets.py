@@ -5,36 +5,53 @@ from typing import Any
 
 from app.errors import ConflictError, InvalidRequestError, NameTakenError, NotFoundError, NotReadyError
 from app.places import places_below
-from app.schemas.datasets import DatasetCreateBase
+from app.schemas.datasets import DatasetCreateBase, name_from
 from app.schemas.features import FeatureRequest
 from app.services.context import Context
-from app.services.dispatch import commit_and_enqueue
+from app.services.estimates import Sizes
+from app.services.submission import Plan
+from app.services.uploads import hold_upload, require_complete
 from app.states import WorkState
-from app.store.datasets import add_dataset, find_dataset
+from app.store.datasets import add_dataset, find_dataset, is_name_taken
+from app.store.jobs import Origin
 from app.store.records import DatasetRecord
 
 PATH_FIELDS = ("path", "root", "test_path", "annotations")
 
 
-def register_dataset(context: Context, request: DatasetCreateBase) -> DatasetRecord:
-    """Store a dataset and have a worker inspect it.
+def plan_dataset(context: Context, request: DatasetCreateBase) -> Plan[DatasetRecord]:
+    """Check a dataset that is to be registered.
 
     Raises:
-        InvalidRequestError: If a path lies outside the dataset roots, or nothing is there.
+        InvalidRequestError: If a path lies outside the dataset roots, or nothing is there; or if there is no such
+            upload, or it is not complete.
         NameTakenError: If another dataset has the name.
     """
-    name = request.name or request.default_name
-    body = request.model_dump(mode="json") | {"name": name}
+    upload = None if request.uploaded is None else require_complete(context, request.uploaded)
+    name = request.name or request.default_name or name_from(upload.filename if upload else "")
+    body = request.settings() | {"name": name}
     located = {
         field: locate(body[field], field=field, roots=context.settings.dataset_roots, settled=not body.get("download"))
         for field in PATH_FIELDS
-        if body.get(field)
+        if upload is None and body.get(field)
     }
-    record = add_dataset(context.session, context.origin, name=name, request=body | located)
-    if record is None:
-        raise NameTakenError(f"A dataset named {name!r} is registered already: give this one another name.")
-    commit_and_enqueue(context, record)
-    return record
+    if is_name_taken(context.session, context.owner, name):
+        raise _name_taken(name)
+
+    def add(origin: Origin) -> DatasetRecord:
+        held = {} if upload is None else {"upload_id": hold_upload(context, upload.id)}
+        columns = request.columns | held
+        record = add_dataset(context.session, origin, name=name, request=body | located, described=columns)
+        if record is None:
+            # Somebody was faster.
+            raise _name_taken(name)
+        return record
+
+    return Plan(DatasetRecord, body, datasets=(), sizes=Sizes(), add=add)
+
+
+def _name_taken(name: str) -> NameTakenError:
+    return NameTakenError(f"A dataset named {name!r} is registered already: give this one another name.")
 
 
 def locate(path: str, *, field: str, roots: tuple[Path, ...], settled: bool = True) -> str:
@@ -96,6 +113,12 @@ def summary_of(record: DatasetRecord) -> dict[str, Any]:
     if record.result is None:
         raise ConflictError(f"The dataset {record.name!r} has not been inspected.")
     return record.result
+
+
+def drawn_from(record: DatasetRecord, size: int | None, *, split: str = "n_pool") -> int:
+    """How many samples of a dataset are computed on, where at most ``size`` are asked for; None for all."""
+    n_samples: int = summary_of(record)[split]
+    return n_samples if size is None else min(n_samples, size)
 
 
 def require_measurable(record: DatasetRecord, *, field: str, size: int | None, size_field: str) -> None:

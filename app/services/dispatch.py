@@ -1,15 +1,16 @@
 """Getting work to the workers, whatever happens to messages and workers on the way."""
 
 import logging
-from uuid import UUID
 
 from app.errors import UnavailableError
 from app.queue import JobQueue, TaskName
 from app.services.context import Context
+from app.services.limits import require_room
 from app.settings import Settings
 from app.store import work
 from app.store.records import DatasetRecord, DistanceRecord, JobRecord, SelectionRecord, WorkRecord
 from app.store.sessions import Database
+from app.store.work import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +33,13 @@ def commit_and_enqueue(context: Context, record: WorkRecord) -> None:
     """Make the work durable, then tell a worker.
 
     A broker that is down delays the work and does not lose it: the sweep sends the message later.
+
+    Raises:
+        QuotaExceededError: If its owner has too much already; nothing is stored then.
     """
+    require_room(context)
     context.session.commit()
-    _send(context.queue, type(record), [record.id])
+    _send(context.queue, type(record), [Waiting(record.id, record.priority)])
 
 
 def sweep(database: Database, queue: JobQueue, settings: Settings) -> int:
@@ -64,11 +69,11 @@ def sweep(database: Database, queue: JobQueue, settings: Settings) -> int:
     return sent
 
 
-def _send(queue: JobQueue, kind: type[WorkRecord], ids: list[UUID]) -> int:
-    for number, work_id in enumerate(ids):
+def _send(queue: JobQueue, kind: type[WorkRecord], waiting: list[Waiting]) -> int:
+    for number, record in enumerate(waiting):
         try:
-            queue.enqueue(TASK_OF[kind], work_id)
+            queue.enqueue(TASK_OF[kind], record.id, record.priority)
         except UnavailableError:
-            log.warning("broker down: %d %s wait for the sweep", len(ids) - number, kind.__tablename__)
+            log.warning("broker down: %d %s wait for the sweep", len(waiting) - number, kind.__tablename__)
             return number
-    return len(ids)
+    return len(waiting)

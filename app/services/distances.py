@@ -3,14 +3,15 @@
 from app.errors import InvalidRequestError
 from app.schemas.distances import DistanceCreate, PairDistanceCreate
 from app.services.context import Context
-from app.services.datasets import require_dataset, require_measurable, require_weights
-from app.services.dispatch import commit_and_enqueue
+from app.services.datasets import drawn_from, require_dataset, require_measurable, require_weights
+from app.services.estimates import Sizes
+from app.services.submission import Plan
 from app.store.jobs import add_distance
 from app.store.records import DatasetRecord, DistanceRecord
 
 
-def submit_distance(context: Context, request: DistanceCreate) -> DistanceRecord:
-    """Store a pair or a list of datasets to be measured, and have a worker measure it.
+def plan_distance(context: Context, request: DistanceCreate) -> Plan[DistanceRecord]:
+    """Check a distance: a pair, or a list of datasets.
 
     Raises:
         InvalidRequestError: If a dataset is unknown, cannot be measured, or stands in the list twice; or if the
@@ -27,10 +28,14 @@ def submit_distance(context: Context, request: DistanceCreate) -> DistanceRecord
         datasets = [_find(context, name, f"datasets.{place}", request) for place, name in enumerate(request.datasets)]
         _require_distinct(datasets)
         named = {"datasets": [dataset.name for dataset in datasets]}
-    body = request.model_dump(mode="json") | named
-    record = add_distance(context.session, context.origin, kind=request.kind, datasets=datasets, request=body)
-    commit_and_enqueue(context, record)
-    return record
+    body = request.settings() | named
+    return Plan(
+        DistanceRecord,
+        body,
+        datasets=tuple(datasets),
+        sizes=Sizes(each=tuple(drawn_from(dataset, request.max_samples) for dataset in datasets)),
+        add=lambda origin: add_distance(context.session, origin, kind=request.kind, datasets=datasets, request=body),
+    )
 
 
 def _find(context: Context, name_or_id: str, field: str, request: DistanceCreate) -> DatasetRecord:

@@ -1,23 +1,19 @@
 """Targeted-transfer jobs."""
 
-from uuid import UUID
-
-from app.errors import InvalidRequestError, NotCancellableError
+from app.errors import InvalidRequestError
 from app.schemas.jobs import JobCreate
 from app.services.context import Context
-from app.services.datasets import require_dataset, require_measurable, require_weights, summary_of
-from app.services.dispatch import commit_and_enqueue
-from app.services.manifests import add_manifest_job, refuse_manifest_fields
-from app.services.reading import read_work
+from app.services.datasets import drawn_from, require_dataset, require_measurable, require_weights, summary_of
+from app.services.estimates import Sizes
+from app.services.manifests import plan_manifest_job, refuse_manifest_fields
 from app.services.selections import find_source
-from app.states import WorkState
-from app.store import work
+from app.services.submission import Plan
 from app.store.jobs import add_job
 from app.store.records import DatasetRecord, JobRecord
 
 
-def submit_job(context: Context, request: JobCreate) -> JobRecord:
-    """Store a job, commit, and only then enqueue its id.
+def plan_job(context: Context, request: JobCreate) -> Plan[JobRecord]:
+    """Check a job.
 
     Raises:
         InvalidRequestError: If the job could not succeed on these datasets, or its weights are not there.
@@ -28,36 +24,28 @@ def submit_job(context: Context, request: JobCreate) -> JobRecord:
     target = require_dataset(context, request.target, field="target")
     if request.selection is None:
         refuse_manifest_fields(request)
-        record = _add_selecting_job(context, request, target)
-    else:
-        record = add_manifest_job(context, request, selection_id=request.selection, target=target)
-    commit_and_enqueue(context, record)
-    return record
+        return _plan_selecting_job(context, request, target)
+    return plan_manifest_job(context, request, selection_id=request.selection, target=target)
 
 
-def _add_selecting_job(context: Context, request: JobCreate, target: DatasetRecord) -> JobRecord:
+def _plan_selecting_job(context: Context, request: JobCreate, target: DatasetRecord) -> Plan[JobRecord]:
     require_measurable(target, field="target", size=request.pool_size, size_field="pool_size")
     if summary_of(target)["n_test"] == 0:
         raise InvalidRequestError.of_field(
             "target", f"{target.name!r} has no test split: register it again with a test_fraction above 0"
         )
     source = find_source(context, request)
-    body = request.model_dump(mode="json", exclude={"labels", "labels_csv"})
-    body |= {"target": target.name, "source": source.name if source else None}
-    return add_job(context.session, context.origin, target=target, source=source, request=body)
-
-
-def cancel_job(context: Context, job_id: UUID) -> JobRecord:
-    """End a queued job at once, or ask a running one to stop.
-
-    Raises:
-        NotFoundError: If there is no such job.
-        NotCancellableError: If it has already ended.
-    """
-    record = read_work(context, JobRecord, job_id)
-    if not work.cancel(context.session, JobRecord, job_id):
-        context.session.refresh(record)
-        raise NotCancellableError(f"The job has already {WorkState(record.state).value}: there is nothing to cancel.")
-    context.session.commit()
-    context.session.refresh(record)
-    return record
+    body = request.settings() | {"target": target.name, "source": source.name if source else None}
+    return Plan(
+        JobRecord,
+        body,
+        datasets=(target, source),
+        sizes=Sizes(
+            pool=drawn_from(target, request.pool_size),
+            test=drawn_from(target, request.test_size, split="n_test"),
+            source=drawn_from(source, request.source_size) if source else 0,
+        ),
+        add=lambda origin: add_job(
+            context.session, origin, target=target, source=source, request=body, described=request.columns
+        ),
+    )

@@ -10,8 +10,10 @@ from app.schemas.jobs import JobCreate
 from app.schemas.selecting import SELECTING_FIELDS
 from app.schemas.selections import MANIFEST_CSV, MANIFEST_JSON, Manifest
 from app.services.context import Context
-from app.services.datasets import require_dataset, summary_of
+from app.services.datasets import drawn_from, require_dataset, summary_of
+from app.services.estimates import Sizes
 from app.services.reading import read_artifact
+from app.services.submission import Plan
 from app.states import WorkState
 from app.store.blobs import BlobStoreError
 from app.store.jobs import add_job, find_work
@@ -31,8 +33,10 @@ def refuse_manifest_fields(request: JobCreate) -> None:
             raise InvalidRequestError.of_field(field, "belongs to a selection: name it too, or leave this out")
 
 
-def add_manifest_job(context: Context, request: JobCreate, *, selection_id: UUID, target: DatasetRecord) -> JobRecord:
-    """Add a job that trains on exactly what a selection chose.
+def plan_manifest_job(
+    context: Context, request: JobCreate, *, selection_id: UUID, target: DatasetRecord
+) -> Plan[JobRecord]:
+    """Check a job that trains on exactly what a selection chose.
 
     How the samples were chosen is the selection's, and stands in the job as if it had asked for it.
 
@@ -49,13 +53,29 @@ def add_manifest_job(context: Context, request: JobCreate, *, selection_id: UUID
     if labels is not None:
         _require_chosen(labels, read_manifest(context, selection), field=_field_of_labels(request))
     test = _find_test(context, request, target, labels)
-    body = request.model_dump(mode="json", exclude={"labels", "labels_csv"})
-    body |= {field: selection.request[field] for field in SELECTING_FIELDS}
+    body = request.settings() | {field: selection.request[field] for field in SELECTING_FIELDS}
     body |= {"target": target.name, "test": test.name if test else None}
-    manifest = JobManifestRecord(selection=selection, test=test, labels=labels)
-    return add_job(
-        context.session, context.origin, target=target, source=selection.source, request=body, manifest=manifest
+    n_labelled = body["budget"] if labels is None else len(labels)
+    return Plan(
+        JobRecord,
+        body,
+        datasets=(target, selection.source, test),
+        sizes=Sizes(pool=drawn_from(target, n_labelled), test=_test_size(test or target, request)),
+        labels=labels,
+        add=lambda origin: add_job(
+            context.session,
+            origin,
+            target=target,
+            source=selection.source,
+            request=body,
+            manifest=JobManifestRecord(selection=selection, test=test, labels=labels),
+            described=request.columns,
+        ),
     )
+
+
+def _test_size(test: DatasetRecord, request: JobCreate) -> int:
+    return drawn_from(test, request.test_size, split="n_test") or drawn_from(test, request.test_size)
 
 
 def read_manifest(context: Context, selection: SelectionRecord) -> Manifest:

@@ -4,15 +4,16 @@ from app.errors import InvalidRequestError
 from app.schemas.selecting import SelectingRequest
 from app.schemas.selections import SelectionCreate
 from app.services.context import Context
-from app.services.datasets import require_dataset, require_measurable, require_weights, summary_of
-from app.services.dispatch import commit_and_enqueue
+from app.services.datasets import drawn_from, require_dataset, require_measurable, require_weights
+from app.services.estimates import Sizes
+from app.services.submission import Plan
 from app.store.jobs import add_selection
 from app.store.records import DatasetRecord, SelectionRecord
 from ot3l_core.names import PoolLabels
 
 
-def submit_selection(context: Context, request: SelectionCreate) -> SelectionRecord:
-    """Store a selection and have a worker make it.
+def plan_selection(context: Context, request: SelectionCreate) -> Plan[SelectionRecord]:
+    """Check a selection.
 
     Raises:
         InvalidRequestError: If the selection could not succeed on these datasets, or its weights are not there.
@@ -26,14 +27,21 @@ def submit_selection(context: Context, request: SelectionCreate) -> SelectionRec
         _require_labels(target, request)
     else:
         _require_enough(target, request)
-    body = request.model_dump(mode="json") | {
+    body = request.settings() | {
         "target": target.name,
         "source": source.name if source else None,
         "pool_labels": pool_labels,
     }
-    record = add_selection(context.session, context.origin, target=target, source=source, request=body)
-    commit_and_enqueue(context, record)
-    return record
+    return Plan(
+        SelectionRecord,
+        body,
+        datasets=(target, source),
+        sizes=Sizes(
+            pool=drawn_from(target, request.pool_size),
+            source=drawn_from(source, request.source_size) if source else 0,
+        ),
+        add=lambda origin: add_selection(context.session, origin, target=target, source=source, request=body),
+    )
 
 
 def find_source(context: Context, request: SelectingRequest) -> DatasetRecord | None:
@@ -77,7 +85,6 @@ def _require_labels(target: DatasetRecord, request: SelectionCreate) -> None:
 
 
 def _require_enough(target: DatasetRecord, request: SelectionCreate) -> None:
-    n_pool: int = summary_of(target)["n_pool"]
-    size = min(n_pool, request.pool_size or n_pool)
+    size = drawn_from(target, request.pool_size)
     if request.n_classes is not None and request.n_classes > size:
         raise InvalidRequestError.of_field("n_classes", f"must be at most {size}, the samples to choose from")

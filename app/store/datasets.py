@@ -1,26 +1,38 @@
 """Datasets in the database."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.states import WorkState
 from app.store.jobs import Origin, find_work
-from app.store.records import DatasetRecord
+from app.store.records import DatasetRecord, EventRecord
+
+_ENDED_BADLY = DatasetRecord.state.in_([WorkState.FAILED, WorkState.CANCELLED])
 
 
-def add_dataset(session: Session, origin: Origin, *, name: str, request: dict[str, Any]) -> DatasetRecord | None:
+def add_dataset(
+    session: Session,
+    origin: Origin,
+    *,
+    name: str,
+    request: dict[str, Any],
+    described: Mapping[str, Any] = MappingProxyType({}),
+) -> DatasetRecord | None:
     """Add a dataset that is to be inspected; None if its owner has another of this name.
 
     A dataset that could not be inspected does not hold on to its name: nothing can refer to it, and it gives way.
+    ``described`` are the columns that its owner filled in to find it again.
     """
-    ended_badly = DatasetRecord.state.in_([WorkState.FAILED, WorkState.CANCELLED])
-    named_so = (DatasetRecord.owner == origin.owner, DatasetRecord.name == name)
-    session.execute(delete(DatasetRecord).where(*named_so, ended_badly))
-    record = DatasetRecord(**origin.columns, name=name, request=request)
+    given_up = delete(DatasetRecord).where(*_named(origin.owner, name), _ENDED_BADLY).returning(DatasetRecord.id)
+    gone = session.scalars(given_up).all()
+    session.execute(delete(EventRecord).where(EventRecord.work_id.in_(gone)))
+    record = DatasetRecord(**origin.columns, **described, name=name, request=request)
     try:
         with session.begin_nested():
             session.add(record)
@@ -29,11 +41,21 @@ def add_dataset(session: Session, origin: Origin, *, name: str, request: dict[st
     return record
 
 
+def is_name_taken(session: Session, owner: str, name: str) -> bool:
+    """Whether a dataset of this owner holds on to the name."""
+    holder = select(DatasetRecord.id).where(*_named(owner, name), ~_ENDED_BADLY)
+    return session.scalars(holder).one_or_none() is not None
+
+
 def find_dataset(session: Session, owner: str, name_or_id: str) -> DatasetRecord | None:
     """The owner's dataset with this name or id."""
-    by_name = select(DatasetRecord).where(DatasetRecord.owner == owner, DatasetRecord.name == name_or_id)
+    by_name = select(DatasetRecord).where(*_named(owner, name_or_id))
     # The id first: nobody may take another dataset's address by taking it as a name.
     return _find_by_id(session, owner, name_or_id) or session.scalars(by_name).one_or_none()
+
+
+def _named(owner: str, name: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return DatasetRecord.owner == owner, DatasetRecord.name == name
 
 
 def _find_by_id(session: Session, owner: str, text: str) -> DatasetRecord | None:

@@ -1,14 +1,15 @@
-"""Jobs, distances, selections and their lists in the database."""
+"""Jobs, distances and selections in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.orm import InstrumentedAttribute, Session, defaultload, defer, lazyload
-from sqlalchemy.sql.base import ExecutableOption
+from sqlalchemy import and_, or_, select, update
+from sqlalchemy.orm import Session
 
+from app.states import WorkState
 from app.store.records import (
     USUAL_PRIORITY,
     DatasetRecord,
@@ -21,6 +22,8 @@ from app.store.records import (
 )
 
 AnyWork = TypeVar("AnyWork", bound=WorkRecord)
+COUNTS: Final = ("n_pool", "n_test", "n_source", "n_target", "n_samples")
+"""Where results say how many samples were computed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +56,15 @@ def add_job(
     source: DatasetRecord | None,
     request: dict[str, Any],
     manifest: JobManifestRecord | None = None,
+    described: Mapping[str, Any] = MappingProxyType({}),
 ) -> JobRecord:
-    """Add a job that waits for a worker; where several alphas are asked for, its own is still to be chosen."""
+    """Add a job that waits for a worker; where several alphas are asked for, its own is still to be chosen.
+
+    ``described`` are the columns that its owner filled in to find it again.
+    """
     record = JobRecord(
         **origin.columns,
+        **described,
         target=target,
         source=source,
         strategy=request["strategy"],
@@ -101,26 +109,52 @@ def find_work(session: Session, kind: type[AnyWork], owner: str, work_id: UUID) 
     return session.scalars(select(kind).where(kind.id == work_id, kind.owner == owner)).one_or_none()
 
 
-def list_work(session: Session, kind: type[AnyWork], owner: str, *, before: UUID | None, limit: int) -> list[AnyWork]:
-    """The owner's records, newest first, those older than ``before``; results are read when they are asked for."""
-    newest_first = select(kind).where(kind.owner == owner).options(*_unread(kind)).order_by(kind.id.desc()).limit(limit)
-    return list(session.scalars(newest_first if before is None else newest_first.where(kind.id < before)))
+def find_equal(session: Session, kind: type[WorkRecord], owner: str, reuse_key: str) -> UUID | None:
+    """The owner's work with this key that has succeeded or, failing that, is about to; the oldest of these."""
+    done, under_way = WorkState.SUCCEEDED, (WorkState.QUEUED, WorkState.RUNNING)
+    useful = or_(kind.state == done, and_(kind.state.in_(under_way), ~kind.cancel_requested))
+    equal = select(kind.id).where(kind.reuse_key == reuse_key, kind.owner == owner, useful)
+    return session.scalars(equal.order_by(kind.state != done, kind.id).limit(1)).one_or_none()
 
 
-def _unread(kind: type[WorkRecord]) -> list[ExecutableOption]:
-    """What a list does not show."""
-    if issubclass(kind, DistanceRecord):
-        named = defaultload(DistanceRecord.members).defaultload(DistanceDatasetRecord.dataset)
-        return [defer(kind.result), named.load_only(DatasetRecord.name)]
-    if issubclass(kind, JobRecord):
-        roles = (JobRecord.source, JobRecord.target)
-        return [defer(kind.result), lazyload(JobRecord.manifest), *map(_name_of, roles)]
-    if issubclass(kind, SelectionRecord):
-        return [defer(kind.result), *map(_name_of, (SelectionRecord.source, SelectionRecord.target))]
-    return []
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Work that has succeeded, as far as its cost is concerned.
+
+    Attributes:
+        request: Every setting.
+        timings: Seconds by phase.
+        counts: The numbers of samples in its result, by their names there.
+    """
+
+    request: dict[str, Any]
+    timings: dict[str, float]
+    counts: dict[str, Any]
 
 
-def _name_of(
-    role: InstrumentedAttribute[DatasetRecord] | InstrumentedAttribute[DatasetRecord | None],
-) -> ExecutableOption:
-    return defaultload(role).load_only(DatasetRecord.name)
+def list_runs(session: Session, kind: type[WorkRecord], owner: str, *, limit: int) -> list[Run]:
+    """What the owner's latest work of a kind has cost."""
+    counts = [kind.result[name].label(name) for name in COUNTS]
+    latest = (
+        select(kind.request, kind.timings, *counts)
+        .where(kind.owner == owner, kind.state == WorkState.SUCCEEDED, kind.timings.is_not(None))
+        .order_by(kind.created_at.desc(), kind.id.desc())
+        .limit(limit)
+    )
+    return [
+        Run(request, timings, dict(zip(COUNTS, sizes, strict=True)))
+        for request, timings, *sizes in session.execute(latest)
+    ]
+
+
+def read_notes(session: Session, kind: type[JobRecord | DatasetRecord], owner: str, work_id: UUID) -> dict[str, str]:
+    """What the owner has noted on a record; nobody else changes it until this transaction ends."""
+    notes = select(kind.notes).where(kind.id == work_id, kind.owner == owner).with_for_update()
+    return session.scalars(notes).one_or_none() or {}
+
+
+def describe(
+    session: Session, kind: type[JobRecord | DatasetRecord], owner: str, work_id: UUID, changes: Mapping[str, Any]
+) -> None:
+    """Write down what the owner says of a record; nothing, if there is none."""
+    session.execute(update(kind).where(kind.id == work_id, kind.owner == owner).values(**changes))

@@ -1,18 +1,22 @@
 """The rules by which work is claimed, kept, finished and found again.
 
-Every change of state is one conditional UPDATE: what it matched decides who was first.
+Every change of state is one conditional UPDATE: what it matched decides who was first. The same UPDATE numbers the
+events that tell of it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Update, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.states import WorkState
 from app.store.clock import now_plus
+from app.store.events import Moved, News, add_events, state_news
 from app.store.records import WorkRecord
+from app.store.webhooks import announce
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +32,18 @@ class Claim:
         return and_(self.kind.id == self.id, self.kind.attempt == self.attempt, self.kind.state == WorkState.RUNNING)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Waiting:
+    """A record that a worker is to be told of."""
+
+    id: UUID
+    priority: int
+
+
 def claim(session: Session, kind: type[WorkRecord], work_id: UUID, *, lease_seconds: float) -> Claim | None:
     """Take the work if nobody has it; None if it has ended or another worker holds it."""
     free = or_(kind.state == WorkState.QUEUED, _expired(kind))
-    attempt = session.execute(
+    taken = (
         update(kind)
         .where(kind.id == work_id, free)
         .values(
@@ -42,78 +54,130 @@ def claim(session: Session, kind: type[WorkRecord], work_id: UUID, *, lease_seco
             phase=None,
             progress=0.0,
         )
-        .returning(kind.attempt)
-    ).scalar_one_or_none()
-    return None if attempt is None else Claim(kind, work_id, attempt)
+    )
+    rows = _change_state(session, kind, taken)
+    return Claim(kind, work_id, rows[0].attempt) if rows else None
 
 
-def renew(session: Session, held: Claim, *, lease_seconds: float, phase: str | None, progress: float) -> bool | None:
-    """Report progress and keep the lease.
+def renew(
+    session: Session,
+    held: Claim,
+    *,
+    lease_seconds: float,
+    phase: str | None,
+    progress: float,
+    news: Sequence[News] = (),
+) -> bool | None:
+    """Report progress, tell the news and keep the lease.
 
     Returns:
         Whether somebody asked to cancel; None if the claim no longer holds.
     """
-    return session.execute(
-        update(held.kind)
+    kind = held.kind
+    row = session.execute(
+        update(kind)
         .where(held.holds())
-        .values(lease_expires_at=now_plus(lease_seconds), phase=phase, progress=progress)
-        .returning(held.kind.cancel_requested)
-    ).scalar_one_or_none()
+        .values(
+            lease_expires_at=now_plus(lease_seconds),
+            phase=phase,
+            progress=progress,
+            last_event=kind.last_event + len(news),
+        )
+        .returning(kind.cancel_requested, kind.last_event)
+    ).one_or_none()
+    if row is None:
+        return None
+    add_events(session, Moved(held.id, held.attempt, row.last_event), news)
+    return bool(row.cancel_requested)
 
 
-def finish(session: Session, held: Claim, state: WorkState, **values: Any) -> bool:  # noqa: ANN401 - columns
-    """End the work, if the claim still holds; False if another attempt has taken over."""
+def finish(session: Session, held: Claim, state: WorkState, *, news: Sequence[News] = (), **values: Any) -> bool:  # noqa: ANN401 - columns
+    """Tell the last news and end the work, if the claim still holds; False if another attempt has taken over."""
     if state is WorkState.SUCCEEDED:
         values["progress"] = 1.0
-    ended = session.execute(
+    ended = (
         update(held.kind)
         .where(held.holds())
         .values(state=state, finished_at=now_plus(), lease_expires_at=None, **values)
-        .returning(held.kind.id)
-    ).scalar_one_or_none()
-    return ended is not None
+    )
+    return bool(_change_state(session, held.kind, ended, news))
+
+
+def hand_over(session: Session, held: Claim, *, forgive: bool, news: Sequence[News] = ()) -> bool:
+    """Let another worker have the work, or end it if somebody asked to cancel; False if the claim no longer holds.
+
+    As its message is gone, the sweep sends another: with its next look if the attempt is forgiven, and does not
+    count against the work; after a while otherwise.
+    """
+    kind = held.kind
+    left = (
+        update(kind)
+        .where(held.holds())
+        .values(
+            state=case((kind.cancel_requested, WorkState.CANCELLED), else_=WorkState.QUEUED),
+            finished_at=case((kind.cancel_requested, now_plus()), else_=None),
+            lease_expires_at=None,
+            forgiven=kind.forgiven + int(forgive),
+            enqueued_at=kind.created_at if forgive else now_plus(),
+        )
+    )
+    return bool(_change_state(session, kind, left, news))
 
 
 def cancel(session: Session, kind: type[WorkRecord], work_id: UUID) -> bool:
     """End queued work at once and ask running work to stop; False if it had already ended."""
-    waits = kind.state == WorkState.QUEUED
-    found = session.execute(
+    waits, runs = kind.state == WorkState.QUEUED, kind.state == WorkState.RUNNING
+    asked = (
         update(kind)
-        .where(kind.id == work_id, or_(waits, kind.state == WorkState.RUNNING))
+        .where(kind.id == work_id, or_(waits, and_(runs, ~kind.cancel_requested)))
         .values(
             cancel_requested=True,
             state=case((waits, WorkState.CANCELLED), else_=kind.state),
             finished_at=case((waits, now_plus()), else_=kind.finished_at),
         )
-        .returning(kind.id)
-    ).scalar_one_or_none()
-    return found is not None
+    )
+    if _change_state(session, kind, asked):
+        return True
+    return session.execute(select(kind.id).where(kind.id == work_id, runs)).one_or_none() is not None
+
+
+def retry(session: Session, kind: type[WorkRecord], work_id: UUID) -> bool:
+    """Queue failed or cancelled work again, with as many attempts as new work has; False if it is neither."""
+    again = (
+        update(kind)
+        .where(kind.id == work_id, kind.state.in_([WorkState.FAILED, WorkState.CANCELLED]))
+        .values(
+            state=WorkState.QUEUED,
+            cancel_requested=False,
+            forgiven=kind.attempt,
+            phase=None,
+            progress=0.0,
+            started_at=None,
+            finished_at=None,
+            timings=None,
+            error=None,
+            result=None,
+            enqueued_at=now_plus(),
+        )
+    )
+    return bool(_change_state(session, kind, again))
 
 
 def give_up(session: Session, kind: type[WorkRecord], *, max_attempts: int, error: dict[str, Any]) -> None:
     """End silent work that should not begin again: cancelled, or fatal to ``max_attempts`` workers already."""
-    session.execute(
-        update(kind)
-        .where(_expired(kind), kind.cancel_requested)
-        .values(state=WorkState.CANCELLED, finished_at=now_plus(), lease_expires_at=None)
-    )
-    session.execute(
-        update(kind)
-        .where(_expired(kind), kind.attempt >= max_attempts)
-        .values(state=WorkState.FAILED, finished_at=now_plus(), lease_expires_at=None, error=error)
-    )
+    ended = {"finished_at": now_plus(), "lease_expires_at": None}
+    cancelled = update(kind).where(_expired(kind), kind.cancel_requested)
+    _change_state(session, kind, cancelled.values(state=WorkState.CANCELLED, **ended))
+    fatal = update(kind).where(_expired(kind), kind.attempt - kind.forgiven >= max_attempts)
+    _change_state(session, kind, fatal.values(state=WorkState.FAILED, error=error, **ended))
 
 
-def release_expired(session: Session, kind: type[WorkRecord]) -> list[UUID]:
+def release_expired(session: Session, kind: type[WorkRecord]) -> list[Waiting]:
     """Queue again what silent workers held; the caller sends the messages after its commit."""
-    return sorted(
-        session.execute(
-            update(kind)
-            .where(_expired(kind))
-            .values(state=WorkState.QUEUED, lease_expires_at=None, enqueued_at=now_plus())
-            .returning(kind.id)
-        ).scalars()
+    released = (
+        update(kind).where(_expired(kind)).values(state=WorkState.QUEUED, lease_expires_at=None, enqueued_at=now_plus())
     )
+    return sorted(Waiting(row.id, row.priority) for row in _change_state(session, kind, released))
 
 
 def count_queued(session: Session, kind: type[WorkRecord]) -> int:
@@ -121,7 +185,7 @@ def count_queued(session: Session, kind: type[WorkRecord]) -> int:
     return session.execute(select(func.count()).where(kind.state == WorkState.QUEUED)).scalar_one()
 
 
-def touch_stale(session: Session, kind: type[WorkRecord], *, older_than: float, limit: int) -> list[UUID]:
+def touch_stale(session: Session, kind: type[WorkRecord], *, older_than: float, limit: int) -> list[Waiting]:
     """Mark the oldest queued work whose message may be lost as sent again just now."""
     stale = (
         select(kind.id)
@@ -129,15 +193,30 @@ def touch_stale(session: Session, kind: type[WorkRecord], *, older_than: float, 
         .order_by(kind.enqueued_at, kind.id)
         .limit(limit)
     )
-    return sorted(
-        session.execute(
-            update(kind)
-            .where(kind.id.in_(stale), kind.state == WorkState.QUEUED)
-            .values(enqueued_at=now_plus())
-            .returning(kind.id)
-        ).scalars()
+    touched = session.execute(
+        update(kind)
+        .where(kind.id.in_(stale), kind.state == WorkState.QUEUED)
+        .values(enqueued_at=now_plus())
+        .returning(kind.id, kind.priority)
     )
+    return sorted(Waiting(row.id, row.priority) for row in touched)
 
 
 def _expired(kind: type[WorkRecord]) -> ColumnElement[bool]:
     return and_(kind.state == WorkState.RUNNING, kind.lease_expires_at < now_plus())
+
+
+def _change_state(
+    session: Session, kind: type[WorkRecord], change: Update, news: Sequence[News] = ()
+) -> Sequence[Row[Any]]:
+    """Make a change, and tell the news and then the new state of whatever it matched; ends, to webhooks as well."""
+    rows = session.execute(
+        change.values(last_event=kind.last_event + len(news) + 1).returning(
+            kind.id, kind.attempt, kind.last_event, kind.priority, kind.state, kind.cancel_requested, kind.error
+        )
+    ).all()
+    for row in rows:
+        told = state_news(WorkState(row.state), error=row.error, cancel_requested=row.cancel_requested)
+        add_events(session, Moved(row.id, row.attempt, row.last_event), [*news, told])
+    announce(session, kind, [row.id for row in rows if WorkState(row.state).is_terminal])
+    return rows

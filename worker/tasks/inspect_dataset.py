@@ -1,6 +1,8 @@
 """Inspect a registered dataset: read every image once, count, fingerprint."""
 
+import logging
 from collections import Counter
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -10,13 +12,15 @@ from app.queue import TaskName
 from app.schemas.datasets import ClassRead, DatasetSummary
 from app.store.records import DatasetRecord
 from ot3l_core.data.images import ImageDataset
-from ot3l_core.data.reading import open_dataset
 from ot3l_core.errors import CoreError
 from ot3l_core.names import Phase
 from ot3l_core.progress import OnProgress
-from worker.inputs import spec_of
-from worker.lifecycle import Lifecycle, Outcome, Reporter
-from worker.resources import resources
+from worker.inputs import open_files
+from worker.lifecycle import Lifecycle, Outcome
+from worker.resources import Resources, resources
+from worker.telling import Reporter
+
+log = logging.getLogger(__name__)
 
 _IMAGES_BETWEEN_REPORTS = 64
 
@@ -25,18 +29,20 @@ _IMAGES_BETWEEN_REPORTS = 64
 def inspect_dataset(work_id: str) -> None:
     """Inspect one dataset."""
     here = resources()
-    Lifecycle(here.database, here.settings, DatasetRecord, _compute).run(UUID(work_id))
+    Lifecycle(here.database, here.settings, DatasetRecord, partial(_compute, here=here)).run(UUID(work_id))
 
 
-def _compute(record: DatasetRecord, reporter: Reporter) -> Outcome:
+def _compute(record: DatasetRecord, reporter: Reporter, here: Resources) -> Outcome:
     on_progress = reporter.enter(Phase.READING)
     try:
-        dataset = open_dataset(spec_of(record.request))
+        dataset = open_files(record, here, on_progress)
         _decode_all(dataset, on_progress)
     except CoreError as error:
         error.field = _field_to_blame(error.field, record.request)
         raise
-    return Outcome({"digest": dataset.digest, "result": summarise(dataset).model_dump(mode="json")})
+    summary = summarise(dataset)
+    log.info("%d classes, %d images in the pool, %d to test on", len(summary.classes), summary.n_pool, summary.n_test)
+    return Outcome({"digest": dataset.digest, "result": summary.model_dump(mode="json")})
 
 
 def _decode_all(dataset: ImageDataset, on_progress: OnProgress) -> None:
@@ -54,7 +60,7 @@ def _decode_all(dataset: ImageDataset, on_progress: OnProgress) -> None:
 def _field_to_blame(field: str | None, request: dict[str, Any]) -> str | None:
     """The request's name of a setting that the core knows by its own name."""
     if field in {None, "path"}:
-        return next((name for name in ("path", "root", "dataset") if name in request), None)
+        return next((name for name in ("upload", "path", "root", "dataset") if request.get(name)), None)
     return field
 
 

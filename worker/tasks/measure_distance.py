@@ -33,9 +33,10 @@ from ot3l_core.otd import (
 from ot3l_core.progress import OnProgress, portion
 from worker.figures import draw_heatmap
 from worker.inputs import draw, embed_split, open_backbone, open_registered
-from worker.lifecycle import Lifecycle, Outcome, Reporter
+from worker.lifecycle import Lifecycle, Outcome
 from worker.outputs import describe_classes, describe_matrix, store_artifact, write_matrix
 from worker.resources import Resources, resources
+from worker.telling import Reporter
 
 REQUEST: TypeAdapter[PairDistanceCreate | MatrixDistanceCreate] = TypeAdapter(DistanceCreate)
 
@@ -68,7 +69,8 @@ def _embed(
     on_progress = reporter.enter(Phase.EMBEDDING)
     embedded = []
     for number, record in enumerate(records):
-        dataset = open_registered(record)
+        on_part = portion(on_progress, number / len(records), (number + 1) / len(records))
+        dataset = open_registered(record, here, on_part)
         embedded.append(
             embed_split(
                 draw(dataset.pool, request.max_samples),
@@ -76,7 +78,7 @@ def _embed(
                 backbone=backbone,
                 request=request,
                 resources=here,
-                on_progress=portion(on_progress, number / len(records), (number + 1) / len(records)),
+                on_progress=on_part,
             )
         )
     return embedded

@@ -21,9 +21,10 @@ from ot3l_core.progress import OnProgress, portion
 from ot3l_core.selection import Selection, default_n_classes, pseudo_labels, select
 from ot3l_core.transfer import EnterPhase
 from worker.inputs import draw, embed_split, features_of, open_backbone, open_registered, selection_settings
-from worker.lifecycle import Lifecycle, Outcome, Reporter
+from worker.lifecycle import Lifecycle, Outcome
 from worker.outputs import describe_choice, list_samples, store_artifact, write_manifest
 from worker.resources import Resources, resources
+from worker.telling import Reporter
 
 
 @shared_task(name=TaskName.SELECT_SAMPLES)
@@ -35,8 +36,7 @@ def select_samples(work_id: str) -> None:
 
 def _compute(record: SelectionRecord, reporter: Reporter, here: Resources) -> Outcome:
     request = SelectionCreate.model_validate(record.request)
-    reporter.enter(Phase.READING)
-    target = open_registered(record.target)
+    target = open_registered(record.target, here, reporter.enter(Phase.READING))
     images = draw(target.pool, request.pool_size, by_class=request.pool_labels is PoolLabels.GIVEN)
     backbone = open_backbone(request, here)
     features, source = _embed(images, record, request, backbone, here, reporter.enter(Phase.EMBEDDING))
@@ -71,7 +71,7 @@ def _embed(
     """The features of the pool, and the source with its labels."""
     if record.source is None:
         return features_of(images, backbone=backbone, request=request, resources=here, on_progress=on_progress), None
-    dataset = open_registered(record.source)
+    dataset = open_registered(record.source, here, on_progress)
     split = draw(dataset.pool, request.source_size)
     share = len(images) / (len(images) + len(split))
     features = features_of(

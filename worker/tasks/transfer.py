@@ -1,5 +1,6 @@
 """Run a targeted-transfer job."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -22,11 +23,14 @@ from ot3l_core.transfer import Run, TransferResult, TransferSettings, run_transf
 from worker.inputs import JobImages, draw, embed_split, open_backbone, open_registered, selection_settings
 from worker.job_files import CHECKPOINT, metadata_of, write_exports, write_report
 from worker.job_results import describe_transfer
-from worker.lifecycle import Lifecycle, Outcome, Reporter
+from worker.lifecycle import Lifecycle, Outcome
 from worker.manifests import open_chosen
 from worker.outputs import store_artifact
 from worker.resources import Resources, resources
+from worker.telling import Reporter
 from worker.tuning import ChosenNetwork, Tuning, chosen_network, discard_states, require_blocks, tune_runs
+
+log = logging.getLogger(__name__)
 
 
 @shared_task(name=TaskName.TRANSFER)
@@ -39,11 +43,12 @@ def transfer(work_id: str) -> None:
 
 def _compute(record: JobRecord, reporter: Reporter, here: Resources) -> Outcome:
     request = JobCreate.model_validate(record.request)
-    reporter.enter(Phase.READING)
+    on_progress = reporter.enter(Phase.READING)
     if record.manifest is None:
-        images = _read(record.target, record.source, request)
+        images = _read(record.target, record.source, request, here, on_progress)
     else:
-        images = open_chosen(record, record.manifest, request, here.blobs)
+        images = open_chosen(record, record.manifest, request, here, on_progress)
+    log.info("%d samples in the pool, %d to test on", len(images.pool), len(images.test))
     backbone = open_backbone(request, here)
     if request.fine_tune is not None:
         require_blocks(backbone, request.fine_tune)
@@ -56,7 +61,12 @@ def _compute(record: JobRecord, reporter: Reporter, here: Resources) -> Outcome:
         settings=settings_of(request),
         enter=reporter.enter,
         given=images.given,
+        on_epoch=reporter.tell_epoch,
     )
+    for run in result.runs:
+        log.info(
+            "seed %d: %d samples selected, accuracy %.4f", run.seed, len(run.selection.indices), run.evaluation.accuracy
+        )
     tuning = _tune(record.id, request, images, backbone, result.runs, here, reporter)
     network = chosen_network(backbone, result, tuning)
     described = describe_transfer(
@@ -86,13 +96,15 @@ def settings_of(request: JobCreate) -> TransferSettings:
     )
 
 
-def _read(target: DatasetRecord, source: DatasetRecord | None, request: JobCreate) -> JobImages:
-    opened = open_registered(target)
+def _read(
+    target: DatasetRecord, source: DatasetRecord | None, request: JobCreate, here: Resources, on_progress: OnProgress
+) -> JobImages:
+    opened = open_registered(target, here, on_progress)
     if opened.test is None:
         raise TooFewSamplesError(
             f"{target.name!r} has no test split: register it again with a test_fraction above 0", field="target"
         )
-    opened_source = open_registered(source) if source is not None else None
+    opened_source = open_registered(source, here, on_progress) if source is not None else None
     pool = draw(opened.pool, request.pool_size)
     return JobImages(
         classes=opened.classes,
@@ -144,6 +156,7 @@ def _tune(
         precision=request.precision,
         states=here.settings.tuning_states / str(job_id),
         on_progress=reporter.enter(Phase.TUNING),
+        on_epoch=reporter.tell_epoch,
     )
 
 

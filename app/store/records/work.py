@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, Uuid
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, Uuid, text
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
 from uuid6 import uuid7
 
@@ -28,12 +28,13 @@ class WorkRecord(Record):
     @declared_attr.directive
     @classmethod
     def __table_args__(cls) -> tuple[Any, ...]:
-        """The sweep looks for work by state; ids are in order of creation and serve the lists, owner by owner."""
+        """The sweep looks for work by state; the others serve the lists, owner by owner (app/store/listing.py)."""
         states = ", ".join(f"'{state}'" for state in WorkState)
         return (
             Index(None, "state", "lease_expires_at"),
-            Index(None, "owner", "id"),
-            Index(None, "owner", "state", "id"),
+            Index(None, "owner", "created_at", "id"),
+            Index(None, "owner", "state", "created_at", "id"),
+            Index(None, "owner", "finished_at", "id"),
             *cls._more_table_args(),
             CheckConstraint(f"state IN ({states})", name="state"),
         )
@@ -62,7 +63,11 @@ class WorkRecord(Record):
     request: Mapped[dict[str, Any]] = mapped_column(Document)
     result: Mapped[dict[str, Any] | None] = mapped_column(Document)
     reuse_key: Mapped[str | None] = mapped_column(String(64), index=True)
-    last_event: Mapped[int] = mapped_column(default=0)
+    last_event: Mapped[int] = mapped_column(default=1)
+
+
+Name = String(200).with_variant(String(200, collation="C"), "postgresql")
+"""A name; compared letter by letter everywhere, so that an index finds those that begin in a certain way."""
 
 
 class Described:
@@ -72,8 +77,22 @@ class Described:
     notes: Mapped[dict[str, str]] = mapped_column(Document, default=dict)
 
 
+def _tag_index() -> Index:
+    """On PostgreSQL for ``tags @> ...``; SQLite looks through the records that have any."""
+    return Index(
+        None,
+        "tags",
+        postgresql_using="gin",
+        postgresql_ops={"tags": "jsonb_path_ops"},
+        sqlite_where=text("tags != '[]'"),
+    )
+
+
 class EventRecord(Record):
-    """Something that happened to a piece of work; the work counts them in ``last_event``, in the same transaction."""
+    """Something that happened to a piece of work; the work counts them in ``last_event``, in the same transaction.
+
+    The first one, that it was queued, has no row: the work's own says it.
+    """
 
     __tablename__ = "events"
 
@@ -92,9 +111,9 @@ class DatasetRecord(Described, WorkRecord):
 
     @classmethod
     def _more_table_args(cls) -> tuple[Any, ...]:
-        return (UniqueConstraint("owner", "name"),)
+        return (UniqueConstraint("owner", "name"), _tag_index())
 
-    name: Mapped[str] = mapped_column(String(200))
+    name: Mapped[str] = mapped_column(Name)
     upload_id: Mapped[UUID | None] = mapped_column(ForeignKey("uploads.id"), index=True)
     digest: Mapped[str | None] = mapped_column(String(64))
 
@@ -155,9 +174,14 @@ class JobRecord(Described, WorkRecord):
 
     @classmethod
     def _more_table_args(cls) -> tuple[Any, ...]:
-        return (Index(None, "owner", "strategy", "id"), Index(None, "owner", "target_id", "id"))
+        return (
+            Index(None, "owner", "strategy", "created_at", "id"),
+            Index(None, "owner", "target_id", "created_at", "id"),
+            Index(None, "owner", "name"),
+            _tag_index(),
+        )
 
-    name: Mapped[str | None] = mapped_column(String(200))
+    name: Mapped[str | None] = mapped_column(Name)
     strategy: Mapped[str] = mapped_column(String(32))
     alpha: Mapped[float | None]
     target_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"), index=True)

@@ -84,15 +84,3 @@ def test_what_is_not_there_is_a_problem(client):
         assert reply.headers["content-type"] == "application/problem+json"
     assert client.put("/datasets").json()["type"] == "method_not_allowed"
     assert client.post("/datasets", content=b"{", headers={"content-type": "application/json"}).status_code == 422
-
-
-def test_lists_are_newest_first_and_pages_cover_them(client, register):
-    made = [str(register(f"d{number}")) for number in range(5)]
-    seen, before = [], None
-    while True:
-        page = client.get("/datasets", params={"limit": 2} | ({"before": before} if before else {})).json()
-        seen += [item["id"] for item in page["items"]]
-        before = page["next"]
-        if before is None:
-            break
-    assert seen == made[::-1]

@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from app.queue import TaskName
 from app.store.blobs import open_blobs
-from app.store.jobs import list_work
+from app.store.listing import Filters, Order, list_shown
 from app.store.records import DistanceArtifactRecord, DistanceRecord
 
 RESULT = {
@@ -98,7 +98,7 @@ def test_a_list_is_stored_in_its_order_then_enqueued_then_read(client, queue, ma
 
 
 def test_a_request_can_be_sent_again_as_it_is_shown(client, matrix):
-    again = client.post("/distances", json=matrix.json()["request"])
+    again = client.post("/distances", json=matrix.json()["request"] | {"reuse": False})
     assert (again.status_code, again.json()["request"]) == (202, matrix.json()["request"])
 
 
@@ -175,17 +175,16 @@ def test_the_files_of_a_matrix_come_like_those_of_a_job(client, matrix, finish, 
     assert client.get(f"/distances/{UUID(int=0)}/artifacts/matrix.csv").status_code == 404
 
 
-def test_lists_read_no_results_and_every_kind_of_record_in_one_go(client, matrix, service_database):
+def test_lists_read_no_results_and_everything_else_in_one_go(client, matrix, service_database):
     client.post("/distances", json={"source": "source", "target": "target"})
     statements = []
     event.listen(service_database.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
     with service_database.reading() as session:
-        found = list_work(session, DistanceRecord, "local", before=None, limit=5)
-        names = [[dataset.name for dataset in record.datasets] for record in found]
-    assert names == [["source", "target"], ["third", "source", "target"]]
-    selects = [statement for statement in statements if statement.startswith("SELECT")]
-    assert len(selects) == 3
-    assert not any("result" in statement for statement in selects)
+        newest = Order("created_at", descending=True)
+        found = list_shown(session, DistanceRecord, "local", Filters(), newest, after=None, limit=5)
+    assert [record["datasets"] for record in found] == [["source", "target"], ["third", "source", "target"]]
+    (select,) = [statement for statement in statements if statement.startswith("SELECT")]
+    assert "result" not in select
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 
 from alembic import command
 from app.store.datasets import find_dataset
-from app.store.jobs import Origin, add_distance, add_job, add_selection, get_work, list_work
+from app.store.jobs import Origin, add_distance, add_job, add_selection, get_work
+from app.store.listing import Filters, Order, list_shown
 from app.store.migrations import migrate, migration_config
 from app.store.records import (
     DistanceArtifactRecord,
@@ -21,6 +22,7 @@ from app.store.records import (
 from app.store.sessions import open_database
 
 ORIGIN = Origin("local")
+NEWEST = Order("created_at", descending=True)
 LATER = {"selections", "selection_artifacts", "job_manifests", "events", "api_keys", "idempotency_keys"}
 LATER |= {"uploads", "upload_parts", "webhooks", "webhook_deliveries", "chores"}
 
@@ -142,8 +144,8 @@ def test_downgrading_keeps_pairs_and_drops_what_has_no_place(empty_database_url,
     migrate(empty_database_url)
     command.check(migration_config(empty_database_url))
     with opened.reading() as session:
-        (record,) = list_work(session, DistanceRecord, "local", before=None, limit=5)
-        assert [dataset.name for dataset in record.datasets] == ["far", "near"]
+        (record,) = list_shown(session, DistanceRecord, "local", Filters(), NEWEST, after=None, limit=5)
+        assert record["datasets"] == ["far", "near"]
 
 
 def test_downgrading_drops_selections_and_keeps_the_jobs_that_used_them(empty_database_url, opened):
@@ -169,7 +171,8 @@ def test_downgrading_drops_selections_and_keeps_the_jobs_that_used_them(empty_da
     assert not tables_of(empty_database_url) & {"selections", "selection_artifacts", "job_manifests"}
     migrate(empty_database_url)
     with opened.reading() as session:
-        assert {record.id for record in list_work(session, JobRecord, "local", before=None, limit=5)} == {JOB, job.id}
+        found = list_shown(session, JobRecord, "local", Filters(), NEWEST, after=None, limit=5)
+        assert {record["id"] for record in found} == {JOB, job.id}
 
 
 def test_downgrading_gives_an_alpha_to_jobs_that_have_none(empty_database_url, opened):
