@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow check format serve up chaos bench-ot bench-job bench-selection paper lock clean
+.PHONY: help setup demo test test-slow check format serve up chaos fuzz fuzz-api audit bench-ot bench-job bench-selection paper lock clean
 
 # Threads that spin while they wait take the cores from everybody else.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -49,6 +49,12 @@ test: setup ## Run every test but the slow ones, with coverage
 test-slow: setup ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
+fuzz: setup ## Damage valid files of every kind, guided by coverage, and see that readers refuse them (ARGS='--runs 100000')
+	$(BIN)/python -m tests.hostile.fuzz $(ARGS)
+
+audit: setup ## Look up what is known against the locked packages; needs the network
+	$(BIN)/pip-audit --disable-pip --require-hashes -r .locks/worker.txt
+
 bench-ot: $(BENCH_INSTALLED) ## Measure the transport engine against its peers (DATA=folder of real data, ARGS=--quick)
 	$(BENCH_VENV)/bin/python -m benchmarks.ot_engine $(if $(DATA),--data $(DATA)) $(ARGS)
 
@@ -61,8 +67,11 @@ bench-job: setup ## Measure a whole job against one bare forward pass and the us
 bench-selection: setup ## Measure what strategies gain over random choice, and judge the goals (DATA=folder or one data set, ARGS=--tried)
 	$(BIN)/python -m benchmarks.selection $(if $(DATA),--data $(DATA)) $(ARGS)
 
-chaos: setup ## Do hundreds of faults to the production shape, and judge what became of its jobs (ARGS='--seed 1 --faults 500 --jobs 200')
+chaos: setup ## Do hundreds of faults to the production shape, and judge what became of its jobs (ARGS='--seed 1 --faults 500 --jobs 300')
 	$(BIN)/python -m benchmarks.chaos $(ARGS)
+
+fuzz-api: setup ## Try the API's document on both shapes with schemathesis (OT3L_FUZZ_EXAMPLES=50, OT3L_FUZZ_SEED=1)
+	$(BIN)/python -m pytest -m slow -s tests/e2e/test_schemathesis.py $(ARGS)
 
 check: setup ## Lint, types and import contracts
 	$(BIN)/ruff check

@@ -22,7 +22,8 @@ from app.settings import Settings, read_settings
 GRACE_SECONDS = 15
 """How long requests that are running may take after SIGTERM."""
 KEEP_ALIVE_SECONDS = 5
-HUNG_SECONDS = 10
+HUNG_SECONDS = 60
+"""How long a process may be silent, its start included: on a machine that is busy that takes its time."""
 N_FILES = 65_536
 
 

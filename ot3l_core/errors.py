@@ -10,6 +10,7 @@
     │   ├── DatasetNotFoundError     nothing is at the place that was named
     │   ├── DatasetLayoutError       something is there, in another layout
     │   ├── DatasetChangedError      the bytes differ from those registered
+    │   ├── ChecksumMismatchError    a file is not the one that was announced
     │   ├── UnsafeDataError          reading it could run code or escape its folder
     │   ├── CorruptImageError        a file is no readable image
     │   ├── MissingClassError        a class has no samples
@@ -18,6 +19,7 @@
     │   ├── UnknownBackboneError     no such network
     │   └── WeightsUnavailableError  its weights are neither here nor to be fetched
     ├── CheckpointError              a file is no checkpoint of ours
+    ├── DiskFullError                what was to be written does not fit
     └── ExportError                  a checkpoint would predict otherwise in another format
 
 Standard library only: the service imports this module without importing torch.
@@ -83,6 +85,12 @@ class DatasetChangedError(DataError):
     code = "dataset_changed"
 
 
+class ChecksumMismatchError(DataError):
+    """A file is not the one whose checksum was announced."""
+
+    code = "checksum_mismatch"
+
+
 class UnsafeDataError(DataError):
     """Reading the data could run code, escape its folder or exhaust the machine."""
 
@@ -129,6 +137,12 @@ class CheckpointError(CoreError):
     """A file is not a checkpoint that this package wrote."""
 
     code = "checkpoint_error"
+
+
+class DiskFullError(CoreError):
+    """What was to be written does not fit on the disk."""
+
+    code = "disk_full"
 
 
 class ExportError(CoreError):

@@ -107,7 +107,7 @@ def _imagenet() -> tuple[Layout, ...]:
     # All of a source is measured from: nothing of it is held out.
     whole = {"test_fraction": 0}
     return (
-        *_torchvision("ImageNet", ("meta.bin", "train", "val"), (".", "imagenet", "ImageNet")),
+        *_torchvision("ImageNet", ("train", "val"), (".", "imagenet", "ImageNet")),
         *(
             Layout((f"{path}/*/*",), {"format": DatasetFormat.IMAGE_FOLDER, "path": path, **whole})
             for path in ("imagenet", "ImageNet", "tiny-imagenet")

@@ -7,6 +7,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from ot3l_core.data.limits import MAX_JPEG_SCANS, MAX_PIXELS, MAX_TIFF_VALUES, refuse_large_picture
 from ot3l_core.errors import CorruptImageError, UnsafeDataError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"})
@@ -15,8 +16,8 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".
 # Named one by one, because Pillow also opens formats that start other programs (EPS starts Ghostscript).
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 
-MAX_PIXELS = 89_478_485
-"""Larger pictures are refused: the size from which Pillow itself warns of a decompression bomb."""
+_BIG_TIFF = 43
+_TIFF_BYTES = frozenset({1, 2, 7})  # types that stay bytes or text; signed bytes become numbers
 
 # What Pillow's decoders raise on damaged input, found by mutating valid files.
 _DECODER_ERRORS = (
@@ -37,15 +38,16 @@ def decode_rgb(payload: bytes, name: str) -> Image.Image:
 
     Raises:
         CorruptImageError: If the bytes are no such image, are cut short, or hold samples without a defined range.
-        UnsafeDataError: If the picture has more than ``MAX_PIXELS`` pixels.
+        UnsafeDataError: If the picture has more than ``MAX_PIXELS`` pixels, or would take far longer or more memory
+            than its pixels do.
     """
     try:
+        _refuse_costly(payload, name)
         with Image.open(BytesIO(payload), formats=_FORMATS) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise _bomb(name)
+            refuse_large_picture(name, picture.width, picture.height)
             return _to_rgb(picture, name)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _bomb(name) from error
+        raise UnsafeDataError(f"{name!r} is larger than {MAX_PIXELS} pixels: make it smaller", field="path") from error
     except _DECODER_ERRORS as error:
         raise CorruptImageError(
             f"{name!r} cannot be decoded ({_reason(error)}): replace it by a whole JPEG, PNG, BMP, GIF, WebP, TIFF "
@@ -53,8 +55,29 @@ def decode_rgb(payload: bytes, name: str) -> Image.Image:
         ) from error
 
 
-def _bomb(name: str) -> UnsafeDataError:
-    return UnsafeDataError(f"{name!r} is larger than {MAX_PIXELS} pixels: make it smaller")
+def _refuse_costly(payload: bytes, name: str) -> None:
+    """Refuse what costs time or memory before Pillow knows the number of pixels, or whatever it is."""
+    # Inside compressed pixels this pair of bytes does not occur.
+    if payload.startswith(b"\xff\xd8") and payload.count(b"\xff\xda") > MAX_JPEG_SCANS:
+        raise UnsafeDataError(f"{name!r} has more than {MAX_JPEG_SCANS} scans: save it as a baseline JPEG")
+    if payload.startswith((b"II", b"MM")) and _tiff_values(payload) > MAX_TIFF_VALUES:
+        raise UnsafeDataError(
+            f"the directory of {name!r} has more than {MAX_TIFF_VALUES} values: save it with fewer strips, or as PNG"
+        )
+
+
+def _tiff_values(payload: bytes) -> int:
+    """How many numbers the first directory of a TIFF file announces, bytes and text not counted."""
+    order = "<" if payload.startswith(b"II") else ">"
+    if payload[2] == _BIG_TIFF:
+        start, counter, entry = (*struct.unpack_from(f"{order}Q", payload, 8), "Q", struct.Struct(f"{order}HHQ8x"))
+    else:
+        start, counter, entry = (*struct.unpack_from(f"{order}L", payload, 4), "H", struct.Struct(f"{order}HHL4x"))
+    (count,) = struct.unpack_from(f"{order}{counter}", payload, start)
+    first = start + struct.calcsize(f"={counter}")
+    whole = payload[first : first + min(count * entry.size, len(payload))]
+    entries = entry.iter_unpack(whole[: len(whole) // entry.size * entry.size])
+    return sum(values for _, kind, values in entries if kind not in _TIFF_BYTES)
 
 
 def _reason(error: Exception) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ot3l_core.data.images import ImageDataset, ImageSplit
+from ot3l_core.data.limits import require_class_names
 from ot3l_core.data.readers.archive import open_zip
 from ot3l_core.data.readers.builtin import open_builtin
 from ot3l_core.data.readers.coco import open_coco
@@ -16,7 +17,7 @@ from ot3l_core.data.readers.parquet import open_parquet
 from ot3l_core.data.readers.torchvision import open_torchvision
 from ot3l_core.data.spec import DatasetSpec
 from ot3l_core.data.splitting import stratified_split
-from ot3l_core.errors import DatasetLayoutError, MissingClassError, TooFewSamplesError
+from ot3l_core.errors import MissingClassError, TooFewSamplesError
 from ot3l_core.names import DatasetFormat
 
 _READERS: Mapping[DatasetFormat, Callable[[DatasetSpec], ImageDataset]] = {
@@ -48,7 +49,7 @@ def open_dataset(spec: DatasetSpec) -> ImageDataset:
     if not spec.labelled:
         return _require_choice(found)
     dataset = _without_small_classes(found, spec.min_class_size)
-    _require_text(dataset.classes)
+    require_class_names(dataset.classes)
     if len(dataset.classes) < 2:
         raise TooFewSamplesError(
             f"{len(dataset.classes)} classes have at least {spec.min_class_size} samples: at least 2 are needed",
@@ -72,13 +73,6 @@ def _require_choice(pool: ImageDataset) -> ImageDataset:
             f"there are {len(pool.pool)} pictures to choose from: at least 2 are needed", field="path"
         )
     return pool
-
-
-def _require_text(classes: tuple[str, ...]) -> None:
-    """Refuse class names that no report could show and no database would store."""
-    strange = [name for name in classes if not name.isprintable()]
-    if strange:
-        raise DatasetLayoutError(f"class names must be printable text: rename {strange[0]!a}", field="path")
 
 
 def _without_small_classes(dataset: ImageDataset, min_class_size: int) -> ImageDataset:

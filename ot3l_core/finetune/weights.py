@@ -1,6 +1,7 @@
 """Files of pretrained weights: finding, fetching, reading and loading them."""
 
 import re
+import struct
 from argparse import Namespace
 from collections import OrderedDict
 from hashlib import sha256
@@ -18,6 +19,22 @@ _WRAPPERS: Final = ("state_dict", "model", "model_state_dict")
 _AUXILIARY: Final = ("aux1.", "aux2.", "AuxLogits.")
 # torchvision's DenseNet files keep names from before module names could hold no dots.
 _OLD_DENSENET_NAME: Final = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d\.)")
+
+# What a damaged file makes of torch's reader, seen by damaging files.
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    UnpicklingError,
+    AssertionError,
+    AttributeError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+)
 
 
 def fetch_weights(url: str) -> Path:
@@ -61,7 +78,7 @@ def read_weights(path: Path, *, field: str = "backbone") -> dict[str, Tensor]:
         saved = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
     except FileNotFoundError as error:
         raise WeightsUnavailableError(f"there is no weights file {path.name!r}", field=field) from error
-    except (OSError, RuntimeError, EOFError, ValueError, LookupError, UnpicklingError) as error:
+    except _UNREADABLE as error:
         raise WeightsUnavailableError(
             f"the weights file {path.name!r} is damaged, or holds more than tensors and plain values: fetch it again, "
             "or save the state dict alone",

@@ -2,6 +2,7 @@
 
 import json
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -9,7 +10,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from ot3l_core.data.archives import is_writable
 from ot3l_core.data.images import EncodedImages, ImageDataset, ImageSplit
+from ot3l_core.data.limits import MAX_PIXELS, refuse_large_description, refuse_too_many
 from ot3l_core.data.readers.folder import read_image_file, require_file, require_folder
 from ot3l_core.data.spec import DatasetSpec
 from ot3l_core.errors import DatasetLayoutError, UnsafeDataError
@@ -52,6 +55,7 @@ def open_coco(spec: DatasetSpec) -> ImageDataset:
         found = [_object(record, photographs) for record in _records(content, "annotations")]
     except _MalformedError as error:
         raise DatasetLayoutError(f"no COCO detection annotations: {error}", field="annotations") from error
+    refuse_too_many("the list of annotations", len(found))
     objects = sorted(item for item in found if item is not None)
     label_of = {category: label for label, category in enumerate(sorted(names))}
     unknown = {item.category for item in objects} - label_of.keys()
@@ -73,8 +77,9 @@ class _MalformedError(Exception):
 
 def _load(path: Path) -> Record:
     try:
+        refuse_large_description(path.name, path.stat().st_size, field="annotations")
         content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError, OSError) as error:
+    except (ValueError, RecursionError, MemoryError, OSError) as error:
         raise DatasetLayoutError(f"{path.name!r} is no readable JSON file", field="annotations") from error
     if not isinstance(content, dict):
         raise DatasetLayoutError(
@@ -92,23 +97,32 @@ def _records(content: Record, key: str) -> Sequence[Record]:
 
 def _integer(record: Record, key: str) -> int:
     value = record.get(key)
-    if not isinstance(value, int):
-        raise _MalformedError(f"{key!r} must be an integer: got {value!r}")
+    if not isinstance(value, int) or abs(value) >= 2**63:
+        raise _MalformedError(f"{key!r} must be an integer of 64 bits: got {_shown(value)}")
     return value
 
 
 def _string(record: Record, key: str) -> str:
     value = record.get(key)
     if not isinstance(value, str):
-        raise _MalformedError(f"{key!r} must be a string: got {value!r}")
+        raise _MalformedError(f"{key!r} must be a string: got {_shown(value)}")
     return value
+
+
+def _shown(value: object) -> str:
+    return reprlib.repr(value)
 
 
 def _photograph(record: Record) -> _Photograph:
     file = PurePosixPath(_string(record, "file_name"))
     if file.is_absolute() or ".." in file.parts:
         raise UnsafeDataError(f"the annotations name {str(file)!r}, which leads out of the folder", field="annotations")
-    return _Photograph(str(file), _integer(record, "width"), _integer(record, "height"))
+    if not file.parts or not is_writable(str(file)):
+        raise _MalformedError(f"'file_name' must be short text without control characters: got {_shown(str(file))}")
+    width, height = _integer(record, "width"), _integer(record, "height")
+    if max(width, height) > MAX_PIXELS:
+        raise _MalformedError(f"{str(file)!r} cannot have {width} x {height} pixels")
+    return _Photograph(str(file), width, height)
 
 
 def _object(record: Record, photographs: Mapping[int, _Photograph]) -> _Object | None:
@@ -117,10 +131,12 @@ def _object(record: Record, photographs: Mapping[int, _Photograph]) -> _Object |
     if photo not in photographs:
         raise _MalformedError(f"annotation {key} is of image {photo}, which is not among the images")
     match record.get("bbox"):
-        case [(int() | float()) as x, (int() | float()) as y, (int() | float()) as w, (int() | float()) as h]:
+        case [(int() | float()) as x, (int() | float()) as y, (int() | float()) as w, (int() | float()) as h] if (
+            not any(abs(part) >= 2**63 for part in (x, y, w, h))
+        ):
             box = _clipped((x, y, w, h), photographs[photo])
         case other:
-            raise _MalformedError(f"'bbox' of annotation {key} must be [x, y, width, height]: got {other!r}")
+            raise _MalformedError(f"'bbox' of annotation {key} must be [x, y, width, height]: got {_shown(other)}")
     if box is None or record.get("iscrowd"):
         return None
     return _Object(photo, key, _integer(record, "category_id"), box)

@@ -1,10 +1,11 @@
 """Class folders on disk."""
 
 import os
+import stat
 from pathlib import Path
 
 from ot3l_core.data.images import ImageDataset
-from ot3l_core.data.limits import refuse_large_image
+from ot3l_core.data.limits import refuse_large_image, refuse_too_many
 from ot3l_core.data.readers.trees import Listing, is_hidden, pile_dataset, tree_dataset
 from ot3l_core.data.spec import DatasetSpec
 from ot3l_core.errors import DatasetLayoutError, DatasetNotFoundError, UnsafeDataError
@@ -23,7 +24,7 @@ def open_image_folder(spec: DatasetSpec) -> ImageDataset:
     """
     root = require_folder(spec.required_path)
     dataset_of = tree_dataset if spec.labelled else pile_dataset
-    return dataset_of(_list(root), lambda name: read_image_file(root, name))
+    return dataset_of(list_folder(root), lambda name: read_image_file(root, name))
 
 
 def require_folder(root: Path) -> Path:
@@ -54,33 +55,63 @@ def require_file(path: Path, *, field: str = "path") -> Path:
     return path
 
 
+def real_file(root: Path, name: str, *, field: str = "path") -> Path:
+    """The path of a file that lies below a root.
+
+    Raises:
+        DatasetNotFoundError: If nothing is there.
+        DatasetLayoutError: If something else is there.
+        UnsafeDataError: If it leaves the root.
+    """
+    _refuse_escape(root, root / name, name)
+    return require_file(root / name, field=field)
+
+
 def read_image_file(root: Path, name: str) -> bytes:
     """The bytes of one image file below ``root``.
 
     Raises:
         DatasetNotFoundError: If it is gone or may not be read.
-        UnsafeDataError: If it leaves the root or is too large for an image.
+        UnsafeDataError: If it leaves the root, is no regular file or is too large for an image.
     """
     path = root / name
     _refuse_escape(root, path, name)
     try:
-        refuse_large_image(name, path.stat().st_size)
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise UnsafeDataError(f"{name!r} is no regular file: put the picture itself there", field="path")
+        refuse_large_image(name, found.st_size)
         return path.read_bytes()
     except OSError as error:
         raise DatasetNotFoundError(f"{name!r} cannot be read: {error.strerror}", field="path") from error
 
 
 def _refuse_escape(root: Path, path: Path, name: str) -> None:
-    if not path.resolve().is_relative_to(root):
+    try:
+        inside = path.resolve().is_relative_to(root)
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, names that are none
+        raise UnsafeDataError(f"{name!r} is no path of a file: name a file in the folder", field="path") from error
+    if not inside:
         raise UnsafeDataError(
             f"{name!r} leads out of the dataset's folder: put the file itself into the folder", field="path"
         )
 
 
-def _list(root: Path) -> Listing:
+def list_folder(root: Path, top: str = "") -> Listing:
+    """Everything below ``root/top`` but hidden files, and links to nothing.
+
+    Args:
+        root: A real path, which no link may leave.
+        top: Where to begin; names are relative to the root all the same.
+
+    Raises:
+        DatasetNotFoundError: If a folder cannot be listed.
+        UnsafeDataError: If a link leads out of the root or to a folder, something is neither a file nor a folder, or
+            there are too many files.
+    """
     files: list[str] = []
     folders: list[str] = []
-    pending = [""]
+    pending = [top]
     while pending:
         folder = pending.pop()
         try:
@@ -99,4 +130,7 @@ def _list(root: Path) -> Listing:
                 raise UnsafeDataError(f"{name!r} is a link to a folder, which could go round in circles", field="path")
             elif entry.is_file():
                 files.append(name)
+            elif Path(entry.path).exists():
+                raise UnsafeDataError(f"{name!r} is neither a file nor a folder: take it out", field="path")
+        refuse_too_many(root.name, len(files) + len(folders))
     return Listing(files, folders)

@@ -1,21 +1,25 @@
 """Arrays in a NumPy archive."""
 
+import math
 import zipfile
-import zlib
-from collections.abc import Sequence
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import TypeAlias
+from tokenize import TokenError
+from typing import IO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ot3l_core.data.archives import UNREADABLE_ZIP, opened_zip, require_usual_method
 from ot3l_core.data.images import ArrayImages, ImageDataset, ImageSplit, Pixels, unlabelled_dataset
-from ot3l_core.data.limits import refuse_bomb
+from ot3l_core.data.limits import refuse_large_memory, refuse_large_picture, refuse_too_many, some_of
 from ot3l_core.data.readers.folder import require_file
 from ot3l_core.data.readers.labelling import Stored, encode_labels, positions
 from ot3l_core.data.spec import DatasetSpec
 from ot3l_core.errors import DatasetLayoutError, UnsafeDataError
 
+_READ_HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 Arrays: TypeAlias = dict[str, NDArray[np.generic]]
 
 _ONE_SPLIT = (("x", "y"), ("images", "labels"))
@@ -41,8 +45,8 @@ def open_npz(spec: DatasetSpec) -> ImageDataset:
     path = require_file(spec.required_path)
     if not spec.labelled:
         return _open_pool(path)
-    arrays = _load(path)
-    pairs = _find_splits(arrays)
+    arrays = _load(path, lambda stored: {name for pair in _find_splits(stored) for name in pair} | stored & {"classes"})
+    pairs = _find_splits(arrays.keys())
     names = _class_names(arrays)
     pixels = [_pixels(arrays[images], images) for images, _ in pairs]
     stored = [_labels(arrays[labels], labels) for _, labels in pairs]
@@ -60,15 +64,18 @@ def open_npz(spec: DatasetSpec) -> ImageDataset:
 
 
 def _open_pool(path: Path) -> ImageDataset:
-    arrays = _load(path, only=_POOL_PICTURES)
-    name = next((name for name in _POOL_PICTURES if name in arrays), None)
-    if name is None:
-        raise DatasetLayoutError(f"{path.name!r} has no pictures: expected an array x or images", field="path")
-    pixels = _pixels(arrays[name], name)
+    def choose(stored: AbstractSet[str]) -> AbstractSet[str]:
+        name = next((name for name in _POOL_PICTURES if name in stored), None)
+        if name is None:
+            raise DatasetLayoutError(f"{path.name!r} has no pictures: expected an array x or images", field="path")
+        return {name}
+
+    ((name, array),) = _load(path, choose).items()
+    pixels = _pixels(array, name)
     return unlabelled_dataset(ArrayImages(pixels), positions("train", len(pixels)))
 
 
-def _load(path: Path, *, only: Sequence[str] | None = None) -> Arrays:
+def _load(path: Path, choose: Callable[[AbstractSet[str]], AbstractSet[str]]) -> Arrays:
     with path.open("rb") as stream:
         start = stream.read(2)
     # Protocol 2 and later: numpy would hand it to the unpickler if it were allowed to.
@@ -77,39 +84,58 @@ def _load(path: Path, *, only: Sequence[str] | None = None) -> Arrays:
             f"{path.name!r} is a pickle, and opening one can run code: save the arrays with numpy.savez", field="path"
         )
     try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                refuse_bomb(member.filename, stored=member.compress_size, declared=member.file_size)
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: _array(stored, name, path) for name in stored.files if only is None or name in only}
-    except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, MemoryError, SyntaxError, TypeError,
-            zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+        with opened_zip(path) as (archive, members):
+            stored = {name.removesuffix(".npy"): member for name, member in members.items()}
+            wanted = {name: stored[name] for name in choose(stored.keys())}
+            refuse_large_memory(path.name, sum(member.file_size for member in wanted.values()))
+            return {name: _array(archive, member, name, path) for name, member in wanted.items()}
+    except (*UNREADABLE_ZIP, MemoryError, SyntaxError, TypeError, RecursionError, TokenError, Warning) as error:
         raise DatasetLayoutError(
             f"{path.name!r} is no readable .npz: save the arrays with numpy.savez", field="path"
         ) from error
 
 
-def _array(stored: "np.lib.npyio.NpzFile", name: str, path: Path) -> NDArray[np.generic]:
-    try:
-        return np.asarray(stored[name])
-    except ValueError as error:
-        if "Object arrays" not in str(error):
-            raise
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: Path) -> NDArray[np.generic]:
+    require_usual_method(member)
+    with archive.open(member) as stream:
+        _refuse_unread(stream, member, name, path)
+    with archive.open(member) as stream:
+        array: NDArray[np.generic] = np.lib.format.read_array(stream, allow_pickle=False)
+        # What lies behind an array is not read, and neither would be the checksum at its end.
+        stream.read(1)
+    return array
+
+
+def _refuse_unread(stream: IO[bytes], member: zipfile.ZipInfo, name: str, path: Path) -> None:
+    """Refuse by the header alone what must not be read: numpy takes the memory before it looks at the content."""
+    version = np.lib.format.read_magic(stream)
+    if version not in _READ_HEADER:
+        raise ValueError(version)
+    shape, _, kind = _READ_HEADER[version](stream)
+    if kind.hasobject:
         raise UnsafeDataError(
             f"array {name!r} of {path.name!r} holds Python objects, and opening them can run code: "
             "save it as uint8, int64 or str",
             field="path",
-        ) from error
+        )
+    refuse_too_many(name, max(shape, default=0))
+    size = math.prod(shape) * kind.itemsize
+    if min(shape, default=0) < 0 or size != member.file_size - stream.tell():
+        raise DatasetLayoutError(
+            f"array {name!r} of {path.name!r} says that it has shape {shape} of {kind}, and holds "
+            f"{member.file_size - stream.tell()} bytes: save it anew",
+            field="path",
+        )
 
 
-def _find_splits(arrays: Arrays) -> list[tuple[str, str]]:
+def _find_splits(stored: AbstractSet[str]) -> list[tuple[str, str]]:
     for train, test in _TWO_SPLITS:
-        if arrays.keys() >= {*train, *test}:
+        if stored >= {*train, *test}:
             return [train, test]
     for pair in (*_ONE_SPLIT, *(train for train, _ in _TWO_SPLITS)):
-        if arrays.keys() >= set(pair):
+        if stored >= set(pair):
             return [pair]
-    raise DatasetLayoutError(f"{_LAYOUT}: found {', '.join(sorted(arrays)) or 'none'}", field="path")
+    raise DatasetLayoutError(f"{_LAYOUT}: found {some_of(sorted(stored))}", field="path")
 
 
 def _class_names(arrays: Arrays) -> list[str] | None:
@@ -126,9 +152,7 @@ def _class_names(arrays: Arrays) -> list[str] | None:
 
 def _pixels(array: NDArray[np.generic], name: str) -> Pixels:
     if array.dtype != np.uint8:
-        holds = (
-            "NaN" if array.dtype.kind == "f" and bool(np.isnan(array.astype(np.float64)).any()) else str(array.dtype)
-        )
+        holds = "NaN" if array.dtype.kind == "f" and bool(np.isnan(array).any()) else str(array.dtype)
         raise DatasetLayoutError(
             f"{name!r} must be uint8 with values 0 to 255: it holds {holds}; scale, round and convert it", field="path"
         )
@@ -137,6 +161,7 @@ def _pixels(array: NDArray[np.generic], name: str) -> Pixels:
         raise DatasetLayoutError(
             f"{name!r} must have shape (n, h, w), (n, h, w, 1) or (n, h, w, 3): got {array.shape}", field="path"
         )
+    refuse_large_picture(name, *array.shape[1:3])
     pixels = array.astype(np.uint8, copy=False)
     return pixels.reshape(pixels.shape[:3]) if grey else pixels
 

@@ -2,16 +2,18 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ot3l_core.data.images import EncodedImages, ImageDataset, Images, ImageSplit, Indices, unlabelled_dataset
-from ot3l_core.data.limits import refuse_bomb
+from ot3l_core.data.limits import refuse_bomb, refuse_large_memory, refuse_too_many, require_class_names, some_of
 from ot3l_core.data.readers.folder import require_file
 from ot3l_core.data.readers.labelling import Stored, encode_labels, positions
 from ot3l_core.data.spec import DatasetSpec
@@ -19,6 +21,7 @@ from ot3l_core.errors import DatasetLayoutError, DatasetNotFoundError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 _IMAGE_COLUMNS = ("image", "img", "picture", "photo")
 _LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target", "category", "coarse_label")
@@ -72,60 +75,110 @@ class _Table:
     names: list[str] | None
 
 
-def _read(path: Path, label_column: str | None) -> _Table:
-    def columns_of(schema: "pa.Schema") -> list[str]:
-        image = _image_column(schema)
-        return [image, _label_column(schema, image, label_column)]
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column, and the name that the file has for its values: ``image.bytes`` in a struct."""
 
-    schema, (image, label), groups = _read_groups(path, columns_of)
-    pictures = [chunk for group in groups for chunk in _bytes_of(group[image])]
-    labels = np.concatenate([np.empty(0, np.int64), *(_labels(group[label], label) for group in groups)])
-    return _Table(pictures, labels, _class_names(schema.metadata, label))
+    name: str
+    leaf: str
+
+
+def _read(path: Path, label_column: str | None) -> _Table:
+    with _opened(path) as file:
+        schema = file.schema_arrow
+        image = _image_column(schema)
+        label = _label_column(schema, image.name, label_column)
+        groups = _read_groups(path, file, [image, label])
+        pictures = [chunk for group in groups for chunk in _bytes_of(group[image.name])]
+        labels = [_labels(group[label.name], label.name) for group in groups]
+        names = _class_names(schema.metadata, label.name)
+    return _Table(pictures, np.concatenate([np.empty(0, np.int64), *labels]), names)
 
 
 def _read_pictures(path: Path) -> "list[pa.Array]":
-    _, (image,), groups = _read_groups(path, lambda schema: [_image_column(schema)])
-    return [chunk for group in groups for chunk in _bytes_of(group[image])]
+    with _opened(path) as file:
+        image = _image_column(file.schema_arrow)
+        return [chunk for group in _read_groups(path, file, [image]) for chunk in _bytes_of(group[image.name])]
 
 
-def _read_groups(
-    path: Path, columns_of: "Callable[[pa.Schema], list[str]]"
-) -> "tuple[pa.Schema, list[str], list[pa.Table]]":
+@contextmanager
+def _opened(path: Path) -> "Iterator[pq.ParquetFile]":
     import pyarrow as pa  # noqa: PLC0415 - optional
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
         with pq.ParquetFile(path) as file:
-            groups = range(file.metadata.num_row_groups)
-            unpacked = sum(file.metadata.row_group(group).total_byte_size for group in groups)
-            refuse_bomb(path.name, stored=path.stat().st_size, declared=unpacked)
-            schema = file.schema_arrow
-            columns = columns_of(schema)
-            # Group by group, because Arrow cannot read nested columns of more than 2 GiB at once.
-            return schema, columns, [file.read_row_group(group, columns=columns) for group in groups]
-    except (pa.ArrowException, OSError) as error:
-        raise DatasetLayoutError(f"{path.name!r} is no readable parquet file", field="path") from error
+            yield file
+    except (pa.ArrowException, OSError, ValueError, LookupError, OverflowError, MemoryError, RecursionError) as error:
+        raise DatasetLayoutError(
+            f"{path.name!r} is no readable parquet file: write it anew, with plain or dictionary encoding", field="path"
+        ) from error
 
 
-def _image_column(schema: "pa.Schema") -> str:
-    candidates = [field.name for field in schema if _holds_bytes(field.type)]
-    for name in (*_IMAGE_COLUMNS, *candidates[:1]):
+def _read_groups(path: Path, file: "pq.ParquetFile", columns: Sequence[_Column]) -> "list[pa.Table]":
+    """The columns, group by group, because Arrow cannot read nested columns of more than 2 GiB at once.
+
+    Bytes and strings stay behind dictionaries: of a value that is stored once and named by a million rows, Arrow would
+    otherwise make a million copies. What a file says of its own size is believed only where it says too much.
+    """
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    stored = path.stat().st_size
+    groups = [file.metadata.row_group(group) for group in range(file.metadata.num_row_groups)]
+    refuse_too_many(path.name, sum(max(group.num_rows, 0) for group in groups))
+    _require_size(path, stored, sum(max(group.total_byte_size, 0) for group in groups))
+    leaves = [column.leaf for column in columns]
+    _require_unique(path, file, leaves)
+    tables: list[pa.Table] = []
+    size = 0
+    with pq.ParquetFile(path, metadata=file.metadata, read_dictionary=leaves) as behind_dictionaries:
+        for group in range(len(groups)):
+            tables.append(behind_dictionaries.read_row_group(group, columns=leaves, use_threads=False))
+            size += tables[-1].nbytes
+            _require_size(path, stored, size)
+    return tables
+
+
+def _require_size(path: Path, stored: int, size: int) -> None:
+    refuse_bomb(path.name, stored=stored, declared=size)
+    refuse_large_memory(path.name, size)
+
+
+def _require_unique(path: Path, file: "pq.ParquetFile", leaves: Sequence[str]) -> None:
+    """Refuse columns that bring others with them: Arrow reads all whose path begins with a name."""
+    found = [file.schema.column(index).path for index in range(len(file.schema.names))]
+    for leaf in leaves:
+        if sum(other == leaf or other.startswith(f"{leaf}.") for other in found) != 1:
+            raise DatasetLayoutError(
+                f"{path.name!r} has several columns {leaf!r}: give each column a name of its own", field="path"
+            )
+
+
+def _image_column(schema: "pa.Schema") -> _Column:
+    candidates = {field.name: leaf for field in schema if (leaf := _leaf_of_bytes(field)) is not None}
+    for name in (*_IMAGE_COLUMNS, *list(candidates)[:1]):
         if name in candidates:
-            return str(name)
+            return _Column(name, candidates[name])
     raise DatasetLayoutError(
-        f"no column holds pictures as bytes or structs {{bytes, path}}: found {', '.join(schema.names)}", field="path"
+        f"no column holds pictures as bytes or structs {{bytes, path}}: found {some_of(schema.names)}",
+        field="path",
     )
 
 
-def _holds_bytes(kind: "pa.DataType") -> bool:
+def _leaf_of_bytes(field: "pa.Field") -> str | None:
     import pyarrow as pa  # noqa: PLC0415
 
-    if pa.types.is_struct(kind):
-        return any(field.name == "bytes" and _holds_bytes(field.type) for field in kind)
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+    def is_bytes(kind: "pa.DataType") -> bool:
+        return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+    if is_bytes(field.type):
+        return str(field.name)
+    if pa.types.is_struct(field.type) and any(part.name == "bytes" and is_bytes(part.type) for part in field.type):
+        return f"{field.name}.bytes"
+    return None
 
 
-def _label_column(schema: "pa.Schema", image: str, wanted: str | None) -> str:
+def _label_column(schema: "pa.Schema", image: str, wanted: str | None) -> _Column:
     import pyarrow as pa  # noqa: PLC0415
 
     def is_string(kind: "pa.DataType") -> bool:
@@ -137,12 +190,12 @@ def _label_column(schema: "pa.Schema", image: str, wanted: str | None) -> str:
     only = candidates if wanted is None and len(candidates) == 1 else []
     for name in (*preferred, *only):
         if name in candidates:
-            return str(name)
+            return _Column(str(name), str(name))
     asked = (
         "label_column is not given, and none is named 'label'" if wanted is None else f"{wanted!r} is not among them"
     )
     raise DatasetLayoutError(
-        f"columns of integers or strings: {', '.join(candidates) or 'none'}; {asked}: name the column of labels",
+        f"columns of integers or strings: {some_of(candidates)}; {asked}: name the column of labels",
         field="label_column",
     )
 
@@ -170,7 +223,15 @@ def _labels(column: "pa.ChunkedArray", name: str) -> Stored:
         )
     if pa.types.is_integer(column.type):
         return np.asarray(column.to_numpy(), dtype=np.int64)
-    return np.asarray(column.cast(pa.string()).to_numpy(), dtype=np.str_)
+    return np.concatenate([np.empty(0, np.str_), *(_strings(chunk) for chunk in column.chunks)])
+
+
+def _strings(labels: "pa.DictionaryArray") -> NDArray[np.str_]:
+    names = labels.dictionary.to_pylist()
+    # An array of strings takes as much for each as for the longest.
+    require_class_names(tuple(names))
+    found: NDArray[np.str_] = np.array(names, dtype=np.str_)[labels.indices.to_numpy()]
+    return found
 
 
 def _class_names(metadata: Mapping[bytes, bytes] | None, label: str) -> list[str] | None:

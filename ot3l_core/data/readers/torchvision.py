@@ -1,20 +1,28 @@
 """Datasets of torchvision, by name and in torchvision's own layout."""
 
+import csv
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol, TypeAlias
+from pathlib import Path, PurePosixPath
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ot3l_core.data.archives import is_writable
 from ot3l_core.data.images import ArrayImages, EncodedImages, ImageDataset, Images, ImageSplit, Indices, Pixels
-from ot3l_core.data.readers.folder import read_image_file
+from ot3l_core.data.limits import refuse_large_description, refuse_large_memory
+from ot3l_core.data.readers.cifar import CIFAR, open_cifar
+from ot3l_core.data.readers.folder import list_folder, read_image_file, real_file
 from ot3l_core.data.readers.labelling import encode_labels, positions
+from ot3l_core.data.readers.trees import Listing, tree_dataset
 from ot3l_core.data.spec import DatasetSpec
-from ot3l_core.errors import DatasetLayoutError, DatasetNotFoundError, InvalidSettingError
+from ot3l_core.errors import DatasetLayoutError, DatasetNotFoundError, InvalidSettingError, UnsafeDataError
 
+_DESCRIPTIONS: Final = frozenset({".csv", ".json", ".mat", ".txt"})
+# The one archive whose checksum torchvision does not know.
+_AIRCRAFT: Final = "fgvc-aircraft-2013b.tar.gz"
 Arguments: TypeAlias = Mapping[str, str | bool]
 
 
@@ -66,9 +74,7 @@ _KNOWN = {
         _arrays(
             "QMNIST", _FLAG, "QMNIST/raw/qmnist-train-images-idx3-ubyte", "QMNIST/raw/qmnist-train-labels-idx2-int"
         ),
-        # CIFAR is pickled; torchvision opens the files only if each has the md5 that it knows.
-        _arrays("CIFAR10", _FLAG, "cifar-10-batches-py"),
-        _arrays("CIFAR100", _FLAG, "cifar-100-python"),
+        *(_arrays(kind, _FLAG, *published.files) for kind, published in CIFAR.items()),
         _arrays("USPS", _FLAG, "usps.bz2", "usps.t.bz2"),
         _arrays("SVHN", _SPLIT, "train_32x32.mat", "test_32x32.mat"),
         _arrays("STL10", _SPLIT, "stl10_binary"),
@@ -81,7 +87,7 @@ _KNOWN = {
         _Known("Flowers102", _SPLIT, ("flowers-102/jpg", "flowers-102/imagelabels.mat", "flowers-102/setid.mat")),
         _Known("Food101", _SPLIT, ("food-101/meta", "food-101/images")),
         _Known("GTSRB", _SPLIT, ("gtsrb/GTSRB/Training", "gtsrb/GTSRB/Final_Test", "gtsrb/GT-final_test.csv")),
-        _Known("ImageNet", _VAL, ("meta.bin", "train", "val")),
+        _Known("ImageNet", _VAL, ("train", "val")),
         _Known("Imagenette", _VAL, ("imagenette2",)),
         _Known("OxfordIIITPet", _TRAINVAL, ("oxford-iiit-pet/images", "oxford-iiit-pet/annotations")),
         _Known("Places365", _PLACES, ("categories_places365.txt", "data_large_standard", "val_large")),
@@ -110,13 +116,13 @@ class _Opened:
 
 
 def open_torchvision(spec: DatasetSpec) -> ImageDataset:
-    """Read a dataset through torchvision's own class.
+    """Read a dataset in torchvision's layout, through torchvision's own class where that opens no pickle.
 
     Raises:
         InvalidSettingError: If none of the supported classes has the name.
         DatasetNotFoundError: If files are missing below the root, and could not be downloaded if that was asked for.
-        DatasetLayoutError: If torchvision refuses the files.
-        UnsafeDataError: If a link leads out of the root.
+        DatasetLayoutError: If the files hold something else.
+        UnsafeDataError: If reading them could run code, leave the root or exhaust the machine.
     """
     name, root = spec.required_dataset, spec.required_path.resolve()
     if name not in _KNOWN:
@@ -125,6 +131,9 @@ def open_torchvision(spec: DatasetSpec) -> ImageDataset:
             field="dataset",
         )
     known = _KNOWN[name]
+    _refuse_hostile(known, root, download=spec.download)
+    if name in CIFAR or name == "ImageNet":
+        return _open_ourselves(known, root, download=spec.download)
     opened = [
         _open(known, arguments, root, part, download=spec.download)
         for part, arguments in zip(("train", "test"), known.splits, strict=False)
@@ -137,26 +146,84 @@ def open_torchvision(spec: DatasetSpec) -> ImageDataset:
     return ImageDataset(classes, splits[0], splits[1] if len(splits) > 1 else None)
 
 
-def _open(known: _Known, arguments: Arguments, root: Path, part: str, *, download: bool) -> _Opened:
+def _refuse_hostile(known: _Known, root: Path, *, download: bool) -> None:
+    """Refuse what torchvision would follow, wait for, unpack, unpickle or inflate without a look."""
+    for top in sorted({PurePosixPath(file).parts[0] for file in known.expects}):
+        if (root / top).is_dir():
+            for file in list_folder(root, top).files:
+                if PurePosixPath(file).suffix in _DESCRIPTIONS:
+                    refuse_large_description(file, (root / file).stat().st_size)
+        elif (root / top).exists():
+            refuse_large_memory(top, real_file(root, top).stat().st_size)
+    if (root / known.kind / "processed").exists():
+        raise UnsafeDataError(
+            f"'{known.kind}/processed' below the root holds pickles of an old version of torchvision: remove it",
+            field="path",
+        )
+    if download and (root / _AIRCRAFT).exists():
+        raise UnsafeDataError(
+            f"{_AIRCRAFT!r} is below the root, and torchvision would unpack it unchecked: unpack it, and remove it",
+            field="path",
+        )
+
+
+def _open_ourselves(known: _Known, root: Path, *, download: bool) -> ImageDataset:
+    """What torchvision keeps in pickles, or would make pickles of."""
+    if not all((root / file).exists() for file in known.expects):
+        if not download or known.kind not in CIFAR:
+            raise _unreadable(known, root, download=False)
+        _fetch(known, root)
+    if known.kind in CIFAR:
+        return open_cifar(CIFAR[known.kind], root)
+    listings = [list_folder(root, top) for top in known.expects]
+    files = [file for listing in listings for file in listing.files]
+    folders = [folder for listing in listings for folder in listing.folders]
+    return tree_dataset(Listing(files, folders), lambda file: read_image_file(root, file))
+
+
+def _fetch(known: _Known, root: Path) -> None:
     from torchvision import datasets  # noqa: PLC0415 - slow to import
 
     kind = getattr(datasets, known.kind)
-    accepted = inspect.signature(kind).parameters
-    settings: dict[str, object] = dict(arguments)
-    # ImageNet is never downloaded and takes its loader through **kwargs.
-    if known.kind != "ImageNet":
-        settings["download"] = download
-    if "loader" in accepted or known.kind == "ImageNet":
+    try:
+        datasets.utils.download_and_extract_archive(kind.url, str(root), filename=kind.filename, md5=kind.tgz_md5)
+    except (OSError, RuntimeError) as error:
+        raise _unreadable(known, root, download=True) from error
+
+
+def _open(known: _Known, arguments: Arguments, root: Path, part: str, *, download: bool) -> _Opened:
+    from scipy.io.matlab import MatReadError  # noqa: PLC0415 - optional
+    from torchvision import datasets  # noqa: PLC0415 - slow to import
+
+    kind = getattr(datasets, known.kind)
+    settings: dict[str, object] = {**arguments, "download": download}
+    if "loader" in inspect.signature(kind).parameters:
         settings["loader"] = _keep_path
     try:
+        if known.kind == "USPS" and not download:
+            _require_published(kind, root, part)
         dataset = kind(root, **settings)
         if known.in_files:
             return _from_files(root, _files(dataset, known.kind), _class_names(dataset))
         labels = _labels(dataset)
         ids = positions(part, len(labels))
-        return _Opened(ArrayImages(_pixels(dataset.data)), labels, ids, _class_names(dataset), in_files=False)
-    except (RuntimeError, OSError, ValueError, TypeError, AssertionError, EOFError, LookupError) as error:
+        return _Opened(
+            ArrayImages(_pixels(dataset.data, len(labels))), labels, ids, _class_names(dataset), in_files=False
+        )
+    except (
+        RuntimeError, OSError, ValueError, TypeError, AssertionError, AttributeError, EOFError, LookupError,
+        OverflowError, MemoryError, csv.Error, MatReadError, Warning,
+    ) as error:  # fmt: skip
         raise _unreadable(known, root, download=download) from error
+
+
+def _require_published(kind: type, root: Path, part: str) -> None:
+    """Refuse a file to inflate that is not the published one, as torchvision itself does for the others."""
+    from torchvision.datasets.utils import check_integrity  # noqa: PLC0415 - slow to import
+
+    _, file, checksum = kind.split_list[part]  # type: ignore[attr-defined]
+    if not check_integrity(root / file, checksum):
+        raise RuntimeError(file)
 
 
 def _keep_path(path: str | Path) -> str | Path:
@@ -177,14 +244,19 @@ def _files(dataset: _Dataset, kind: str) -> Iterable[tuple[str | Path, int]]:
 def _from_files(root: Path, files: Iterable[tuple[str | Path, int]], names: list[str] | None) -> _Opened:
     paths, labels = zip(*files, strict=True)
     ids = tuple(Path(path).relative_to(root).as_posix() for path in paths)
+    if not all(map(is_writable, ids)):
+        raise ValueError(root)
     images = EncodedImages(lambda index: read_image_file(root, ids[index]), ids)
     return _Opened(images, np.array(labels, dtype=np.int64), ids, names, in_files=True)
 
 
-def _pixels(stored: ArrayLike) -> Pixels:
+def _pixels(stored: ArrayLike, count: int) -> Pixels:
     pixels = np.asarray(stored, dtype=np.uint8)
     # SVHN and STL10 keep channels before rows.
-    return pixels.transpose(0, 2, 3, 1) if pixels.ndim == 4 and pixels.shape[1] == 3 else pixels
+    pixels = pixels.transpose(0, 2, 3, 1) if pixels.ndim == 4 and pixels.shape[1] == 3 else pixels
+    if len(pixels) != count or pixels.ndim not in {3, 4} or pixels.shape[3:] not in {(), (3,)} or 0 in pixels.shape[1:]:
+        raise ValueError(pixels.shape)
+    return pixels
 
 
 def _labels(dataset: _Dataset) -> Indices:
@@ -195,8 +267,10 @@ def _labels(dataset: _Dataset) -> Indices:
 
 
 def _class_names(dataset: _Dataset) -> list[str] | None:
-    # ImageNet's own names are not unique, its WordNet ids are.
+    # Imagenette's own names are tuples of synonyms, its WordNet ids are single words.
     names: Sequence[str] | None = getattr(dataset, "wnids", None) or getattr(dataset, "classes", None)
+    if names is not None and not all(isinstance(name, str) for name in names):
+        raise TypeError(names)
     return None if names is None else list(names)
 
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from ot3l_core.data.archives import is_writable
 from ot3l_core.data.decoding import IMAGE_SUFFIXES
 from ot3l_core.data.images import EncodedImages, ImageDataset, ImageSplit, unlabelled_dataset
 from ot3l_core.errors import DatasetLayoutError, MissingClassError, UnsafeDataError
@@ -52,10 +53,10 @@ def tree_dataset(listing: Listing, read: Callable[[str], bytes]) -> ImageDataset
 
     Raises:
         UnsafeDataError: If there are pickles where images belong.
-        DatasetLayoutError: If there are no images, or some lie outside of any class.
+        DatasetLayoutError: If there are no images, or some lie outside of any class or have unwritable names.
         MissingClassError: If a class folder holds no image.
     """
-    pictures = sorted(PurePosixPath(name).parts for name in listing.files if _is_image(name))
+    pictures = _pictures(listing)
     folders = {PurePosixPath(name).parts for name in listing.folders}
     if not pictures:
         raise _no_images(listing, _LAYOUT)
@@ -80,13 +81,24 @@ def pile_dataset(listing: Listing, read: Callable[[str], bytes]) -> ImageDataset
 
     Raises:
         UnsafeDataError: If there are pickles where images belong.
-        DatasetLayoutError: If there are no images.
+        DatasetLayoutError: If there are no images, or some have unwritable names.
     """
-    pictures = sorted(PurePosixPath(name).parts for name in listing.files if _is_image(name))
+    pictures = _pictures(listing)
     if not pictures:
         raise _no_images(Listing(listing.files, ()), _PILE)
     ids = tuple("/".join(parts) for parts in pictures)
     return unlabelled_dataset(EncodedImages(lambda index: read(ids[index]), ids), ids, in_files=True)
+
+
+def _pictures(listing: Listing) -> list[Parts]:
+    names = [name for name in listing.files if _is_image(name)]
+    strange = next((name for name in names if not is_writable(name)), None)
+    if strange is not None:
+        raise DatasetLayoutError(
+            f"there is an image named {strange[:200]!a}: rename it to short text without control characters",
+            field="path",
+        )
+    return sorted(PurePosixPath(name).parts for name in names)
 
 
 def _is_image(name: str) -> bool:

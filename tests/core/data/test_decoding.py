@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
 
-from ot3l_core.data.decoding import MAX_PIXELS, decode_rgb
+from ot3l_core.data.decoding import decode_rgb
+from ot3l_core.data.limits import MAX_PIXELS
 from ot3l_core.errors import CorruptImageError, DataError, UnsafeDataError
 from tests.generators.pictures import encoded, random_pictures
 

@@ -70,9 +70,33 @@ def test_a_link_in_a_circle_is_refused(root):
         read_folder(root)
 
 
-def test_a_special_file_is_no_image(root):
+def test_a_special_file_is_refused(root):
     os.mkfifo(root / "ant" / "pipe.png")
+    with pytest.raises(UnsafeDataError, match=r"'ant/pipe\.png'"):
+        read_folder(root)
+
+
+def test_a_picture_that_becomes_a_pipe_is_not_waited_for(root):
+    dataset = read_folder(root)
+    (root / "ant" / "0000.png").unlink()
+    os.mkfifo(root / "ant" / "0000.png")
+    with pytest.raises(UnsafeDataError, match="regular"):
+        dataset.pool.images.picture(0)
+
+
+def test_links_in_a_circle_are_refused_and_links_to_nothing_passed_over(root):
+    (root / "ant" / "gone.png").symlink_to(root / "ant" / "nothing.png")
     assert len(read_folder(root).pool) == 6
+    (root / "ant" / "circle.png").symlink_to(root / "ant" / "circle.png")
+    with pytest.raises(UnsafeDataError, match=r"'ant/circle\.png'"):
+        read_folder(root)
+
+
+@pytest.mark.parametrize("name", [b"\xff.png", b"a\nb.png", b"\x1b[2J.png"])
+def test_a_name_that_is_no_text_is_refused(root, name):
+    (root / "ant" / os.fsdecode(name)).write_bytes(b"")
+    with pytest.raises(DatasetLayoutError, match="rename it"):
+        read_folder(root)
 
 
 def test_a_corrupt_image_is_named(root):

@@ -97,7 +97,12 @@ def test_other_arrays_are_listed(tmp_path):
         read(tmp_path, data=X, target=Y)
 
 
-@pytest.mark.parametrize("name", ["x", "y", "extra"])
+def test_what_is_not_needed_is_not_opened(tmp_path):
+    extra = np.array([Payload()] * 4, dtype=object)
+    assert len(read(tmp_path, x=X, y=Y, extra=extra).pool) == len(X)
+
+
+@pytest.mark.parametrize("name", ["x", "y", "classes"])
 def test_objects_are_never_opened(tmp_path, name):
     arrays = {"x": X, "y": Y} | {name: np.array([Payload()] * 4, dtype=object)}
     with pytest.raises(UnsafeDataError, match=f"'{name}'"):
