@@ -115,7 +115,7 @@ def create_app(settings: Settings | None = None, *, queue: JobQueue | None = Non
     app = FastAPI(title="OT3L", version=version("ot3l"), description=DESCRIPTION, lifespan=lifespan)
     app.router.generate_unique_id_function = operation_id
     # Routes are tried one after the other: what is asked for most often comes first.
-    work = (jobs, distances, selections, datasets, uploads, steering, events)
+    work = (jobs, distances, selections, datasets, uploads, steering, deletion, events)
     for noun in (*work, webhooks, backbones, keys, health, metrics):
         app.include_router(noun.router)
     handler = new_exception_handler(

@@ -1,12 +1,13 @@
 """Connections to the database, for reading and for writing."""
 
+import select
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, TimeoutError  # noqa: A004
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection, IsolationLevel
+from sqlalchemy.exc import IntegrityError, InterfaceError, InvalidatePoolError, OperationalError, TimeoutError  # noqa: A004
 from sqlalchemy.orm import Session, sessionmaker
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 __all__ = ["DATABASE_DOWN", "REFERENT_GONE", "Database", "Session", "open_database"]
 
@@ -14,6 +15,10 @@ DATABASE_DOWN = (OperationalError, InterfaceError, TimeoutError)
 """What is raised when the database does not answer."""
 REFERENT_GONE = (IntegrityError,)
 """What is raised when something that a new record refers to is deleted at the same moment."""
+N_CONNECTIONS = 10
+"""Of each process to PostgreSQL, for reading and for writing each; opened when they are needed, then kept."""
+# Seconds. A host that is gone is found out by the kernel within half a minute.
+_KEEPALIVES = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +43,17 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
-        self.engine.dispose()
+        for engine in {self.engine, self.reading.kw["bind"]}:
+            engine.dispose()
 
 
 def open_database(url: str) -> Database:
     """Open the database at ``url``; nothing is created or migrated."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        engine = _open_postgres(parsed, "READ COMMITTED")
         # Each statement sees what is committed by then, in a transaction or not: two trips less for each request.
-        reading: Engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        reading = _open_postgres(parsed, "AUTOCOMMIT")
     else:
         engine = create_engine(parsed, connect_args={"timeout": 30.0})
         event.listen(engine, "connect", _configure_sqlite)
@@ -59,6 +65,30 @@ def open_database(url: str) -> Database:
         reading=sessionmaker(reading, expire_on_commit=False),
         writing=sessionmaker(writing, expire_on_commit=False),
     )
+
+
+def _open_postgres(url: URL, isolation_level: IsolationLevel) -> Engine:
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        isolation_level=isolation_level,
+        connect_args=_KEEPALIVES,
+        # All of them are kept: to open one costs more than most requests.
+        pool_size=N_CONNECTIONS,
+        max_overflow=0,
+    )
+    event.listen(engine, "checkout", _refuse_ended)
+    return engine
+
+
+def _refuse_ended(connection: DBAPIConnection, _entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+    """Take another connection where the server has ended this one; a ping would cost every request a trip.
+
+    Nobody is asked for anything, so whatever there is to read is a farewell: a restart, or the kernel's keepalives.
+    """
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        raise InvalidatePoolError
 
 
 def _configure_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

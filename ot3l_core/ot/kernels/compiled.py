@@ -26,6 +26,8 @@ def kernel(function: AnyKernel) -> AnyKernel:
     """Compile a function for the machine it runs on; it lets go of the interpreter's lock while it runs.
 
     The machine code is kept beside the source or in the user's cache, and compiled anew where neither can be written.
+    What a kernel calls should be ``inlined``, if it adds: of a kernel in a kernel there are two copies, whose sums are
+    grouped differently, and the process that compiled them runs the other one than those that load them.
     """
     given, options = _config.CACHE_DIR, {"nogil": True, "fastmath": _REGROUPED, "error_model": "numpy"}
     for folder in _cache_folders(given):

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ot3l_core.ot.kernels.compiled import Floats, Integers, kernel
+from ot3l_core.ot.kernels.compiled import Floats, Integers, inlined, kernel
 
 
 class Between(NamedTuple):
@@ -58,7 +58,7 @@ def finish_costs(
             row[j] += extra[between.column_groups[j]]
 
 
-@kernel
+@inlined
 def _squared_distance(x: Floats, y: Floats) -> float:
     total = 0.0
     for d in range(len(x)):

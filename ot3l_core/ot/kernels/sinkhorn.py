@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ot3l_core.ot.kernels.compiled import Doubles, Floats, kernel
+from ot3l_core.ot.kernels.compiled import Doubles, Floats, inlined, kernel
 from ot3l_core.ot.kernels.exponential import exp2, exponent
 from ot3l_core.ot.kernels.lanes import WIDTH, if_less, least, load, load_single, splat, store
 
@@ -160,7 +160,7 @@ def price_rows(
             sums[i, 2] += rest
 
 
-@kernel
+@inlined
 def _price(
     exponents: Exponents, column_factors: Floats, column_rest: Floats, i: int, begin: int, end: int
 ) -> tuple[np.float32, np.float32, np.float32]:

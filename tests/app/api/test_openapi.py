@@ -89,7 +89,9 @@ def test_every_operation_says_what_it_does_takes_and_answers(method, path, opera
         examples = examples_of(content["application/json"]["schema"])
         assert examples
         for example in examples:
-            jsonschema.validate(example, {**content["application/json"]["schema"], "components": DOCUMENT["components"]})
+            jsonschema.validate(
+                example, {**content["application/json"]["schema"], "components": DOCUMENT["components"]}
+            )
     if any(parameter.get("name") == "Idempotency-Key" for parameter in operation["parameters"]):
         expected |= {"422"}
     assert expected <= responses.keys()
@@ -132,6 +134,10 @@ def test_an_address_says_what_it_takes(client):
 
 
 def test_a_number_is_a_number(client):
-    for body in ({"target": "x", "priority": "5"}, {"target": "x", "validate_only": 1}, {"target": "x", "budget": True}):
+    for body in (
+        {"target": "x", "priority": "5"},
+        {"target": "x", "validate_only": 1},
+        {"target": "x", "budget": True},
+    ):
         reply = client.post("/jobs", json=body)
         assert (reply.status_code, reply.json()["errors"][0]["field"]) == (422, list(body)[1])

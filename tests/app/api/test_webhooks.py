@@ -15,6 +15,23 @@ from tests.receiver import receiving
 
 URL = "https://192.0.2.1.example/hook"
 
+REFUSED = (
+    "https://127.0.0.1/",
+    "https://localhost/",
+    "https://[::1]/",
+    "https://[::ffff:10.0.0.1]/",
+    "https://169.254.169.254/latest/meta-data",
+    "https://2130706433/",
+    "https://0x7f.1/",
+    "https://127\u30020\u30020\u30021/",
+    "http://example.com/",
+    "ftp://example.com/",
+    "https://user:password@example.com/",
+    "https://example.com:22/",
+    "https://",
+    "example.com",
+)
+
 
 @pytest.fixture
 def hook(client):
@@ -55,35 +72,16 @@ def test_a_new_secret_takes_the_place_of_the_old_one(client, hook):
     assert reply.json()["secret"] != hook["secret"]
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://127.0.0.1/",
-        "https://localhost/",
-        "https://[::1]/",
-        "https://[::ffff:10.0.0.1]/",
-        "https://169.254.169.254/latest/meta-data",
-        "https://2130706433/",
-        "https://0x7f.1/",
-        "https://127\u30020\u30020\u30021/",
-        "http://example.com/",
-        "ftp://example.com/",
-        "https://user:password@example.com/",
-        "https://example.com:22/",
-        "https://",
-        "example.com",
-    ],
-)
-def test_an_address_that_nothing_would_be_sent_to_is_refused(client, url):
-    reply = client.post("/webhooks", json={"url": url})
-    assert refused(reply) == "url"
+def test_an_address_that_nothing_would_be_sent_to_is_refused(client):
+    for url in REFUSED:
+        assert refused(client.post("/webhooks", json={"url": url})) == "url", url
     assert client.get("/webhooks").json() == {"items": []}
 
 
-@pytest.mark.parametrize("events", [[], ["job"], ["job.running"], ["model.succeeded"], ["**"], ["*"] * 21])
-def test_events_that_never_happen_are_refused(client, hook, events):
-    assert refused(client.post("/webhooks", json={"url": URL, "events": events})).startswith("events")
-    assert refused(client.patch(f"/webhooks/{hook['id']}", json={"events": events})).startswith("events")
+def test_events_that_never_happen_are_refused(client, hook):
+    for events in ([], ["job"], ["job.running"], ["model.succeeded"], ["**"], ["*"] * 21):
+        assert refused(client.post("/webhooks", json={"url": URL, "events": events})).startswith("events"), events
+        assert refused(client.patch(f"/webhooks/{hook['id']}", json={"events": events})).startswith("events"), events
 
 
 def test_an_owner_may_have_so_many(client):

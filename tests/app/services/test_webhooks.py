@@ -8,7 +8,7 @@ from email.utils import format_datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from app.services.delivery import RETRY_SECONDS, judge, retry_in, start_due
@@ -17,6 +17,7 @@ from app.services.webhooks import OLD_SECRET_SECONDS
 from app.states import DeliveryState
 from app.store import webhooks
 from app.store.clock import now_plus
+from app.store.migrations import migrate
 from app.store.records import DeliveryRecord, WebhookRecord
 from app.store.sessions import open_database
 from tests.receiver import receiving
@@ -32,11 +33,22 @@ def receiver():
         yield server
 
 
-@pytest.fixture
-def outbox(settings):
-    opened = open_database(settings.resolved_database_url)
+@pytest.fixture(scope="module")
+def service_database(tmp_path_factory):
+    url = f"sqlite:///{tmp_path_factory.mktemp('outbox') / 'ot3l.db'}"
+    migrate(url)
+    opened = open_database(url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def outbox(service_database):
+    """A database without webhooks."""
+    with service_database.writing() as session:
+        session.execute(delete(WebhookRecord))
+        session.commit()
+    return service_database
 
 
 @pytest.fixture
