@@ -78,7 +78,9 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, 
 
 def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None:
     operation["summary"] = operation["operationId"].replace("_", " ").capitalize()
-    operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/Version"})
+    for parameter in operation.setdefault("parameters", []):
+        _require_a_value(parameter["schema"])
+    operation["parameters"].append({"$ref": "#/components/parameters/Version"})
     if "422" in operation["responses"]:
         operation["responses"]["422"] = _problem(422)
     read = () if method == "get" else (408, 413)
@@ -91,6 +93,14 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
     for response in operation["responses"].values():
         references = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
         response["headers"] = {**response.get("headers", {}), **references}
+
+
+def _require_a_value(schema: dict[str, Any]) -> None:
+    """Of a parameter: it may be left out, but what is sent is never null, only the text `null`."""
+    branches = [branch for branch in schema.get("anyOf", ()) if branch != {"type": "null"}]
+    if len(branches) == 1:
+        del schema["anyOf"]
+        schema |= branches[0]
 
 
 def _problem(status: int) -> dict[str, Any]:

@@ -13,7 +13,10 @@ DAY = 86_400
 LONGEST_LIFE = 3650 * DAY
 LONGEST_GRACE = 30 * DAY
 
-Scopes = Annotated[frozenset[Scope], Field(min_length=1)]
+# One that is named twice is allowed once: nothing to refuse.
+Scopes = Annotated[
+    frozenset[Scope], Field(min_length=1, json_schema_extra=lambda schema: schema.pop("uniqueItems", None))
+]
 
 
 class KeyCreate(Request):
