@@ -43,8 +43,9 @@ serve: setup ## Start the service and leave it running (PORT=8000, ROOTS=folders
 up: setup ## The same in its production shape: PostgreSQL, Valkey, S3, several API processes and workers, no containers
 	$(BIN)/python -m app.local.production $(if $(PORT),--port $(PORT)) $(if $(ROOTS),--roots $(ROOTS)) $(ARGS)
 
-test: setup ## Run every test but the slow ones, with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+# A file's tests stay together, and with them the servers that they share.
+test: setup ## Run every test but the slow ones, with coverage, in two processes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 test-slow: setup ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -1,11 +1,13 @@
 """What many tests need: real servers, both databases, migrated, and settings that point at temporary folders."""
 
 import os
+import shutil
 import uuid
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 from app.local import parts as local
 from app.local.children import Supervisor
@@ -68,28 +70,54 @@ def s3_url(request, tmp_path_factory, key):
         yield url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty_database_url(request, tmp_path):
-    """A database without tables, once of each kind."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'ot3l.db'}"
-        return
-    server_url = request.getfixturevalue("postgres_url").replace("postgresql://", "postgresql+psycopg://")
-    admin = create_engine(server_url, isolation_level="AUTOCOMMIT")
+@contextmanager
+def made_database(server_url, template="template1"):
+    """A database of its own on a PostgreSQL server, made like ``template``."""
+    admin = create_engine(make_url(server_url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
     name = f"ot3l_{uuid.uuid4().hex}"
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
     yield admin.url.set(database=name).render_as_string(hide_password=False)
     with admin.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     admin.dispose()
 
 
-@pytest.fixture
-def database_url(empty_database_url):
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory):
+    """A migrated database to copy: most tests are shorter than migrating takes."""
+    path = tmp_path_factory.mktemp("template") / "ot3l.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_url):
+    """The name of one on PostgreSQL."""
+    with made_database(postgres_url) as url:
+        migrate(url)
+        yield make_url(url).database
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request, tmp_path):
+    """A database without tables, once of each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'ot3l.db'}"
+        return
+    with made_database(request.getfixturevalue("postgres_url")) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
     """A migrated database, once of each kind."""
-    migrate(empty_database_url)
-    return empty_database_url
+    if request.param == "sqlite":
+        yield f"sqlite:///{shutil.copy(request.getfixturevalue('migrated_sqlite'), tmp_path / 'ot3l.db')}"
+        return
+    template = request.getfixturevalue("migrated_postgres")
+    with made_database(request.getfixturevalue("postgres_url"), template) as url:
+        yield url
 
 
 @pytest.fixture
@@ -100,10 +128,10 @@ def database(database_url):
 
 
 @pytest.fixture
-def settings(tmp_path):
+def settings(tmp_path, migrated_sqlite):
     """Settings of a service below a temporary folder, over SQLite."""
     made = Settings(data_dir=tmp_path / "data", dataset_roots=(tmp_path / "datasets",), sweep_seconds=3600)
     made.data_dir.mkdir()
     (tmp_path / "datasets").mkdir()
-    migrate(made.resolved_database_url)
+    shutil.copy(migrated_sqlite, made.data_dir / "ot3l.db")
     return made

@@ -287,7 +287,7 @@ def test_it_is_written_when_a_key_was_used_but_not_each_time(api, keyed_client, 
 def statements_on_keys(database):
     seen = []
 
-    @event.listens_for(database.engine, "before_cursor_execute")
+    @event.listens_for(database.reading.kw["bind"], "before_cursor_execute")
     def note(_connection, _cursor, statement, *_):
         if "api_keys" in statement:
             seen.append(statement)

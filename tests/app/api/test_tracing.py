@@ -1,7 +1,9 @@
 """A request and the task that it causes are one trace."""
 
+import logging
 import threading
 
+import pytest
 from celery.contrib.testing.worker import start_worker
 from opentelemetry import trace
 from opentelemetry.instrumentation.celery import CeleryInstrumentor
@@ -15,6 +17,17 @@ from app.queue import CeleryQueue, TaskName, build_celery
 BODY = {"format": "builtin", "dataset": "digits"}
 
 
+@pytest.fixture
+def root_logger():
+    """Celery's test worker sets the level of everything."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
+
+
+@pytest.mark.usefixtures("root_logger")
 def test_a_request_and_its_task_belong_to_one_trace(settings):
     exporter, done = InMemorySpanExporter(), threading.Event()
     start_tracing("test", exporter)

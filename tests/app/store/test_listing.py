@@ -116,7 +116,7 @@ def test_pages_are_what_a_filter_and_a_sort_give(
 def test_one_query_shows_all_that_a_record_has(stored):
     database, _, everything = stored
     statements = []
-    event.listen(database.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    event.listen(database.reading.kw["bind"], "before_cursor_execute", lambda *call: statements.append(call[2]))
     for record in everything:
         statements.clear()
         with database.reading() as session:
