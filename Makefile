@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow check format serve up chaos fuzz fuzz-api audit bench-ot bench-job bench-selection paper lock clean
+.PHONY: help setup demo test test-slow check format serve up chaos fuzz fuzz-api audit bench-api bench-ot bench-job bench-selection paper lock clean
 
 # Threads that spin while they wait take the cores from everybody else.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -55,6 +55,9 @@ fuzz: setup ## Damage valid files of every kind, guided by coverage, and see tha
 
 audit: setup ## Look up what is known against the locked packages; needs the network
 	$(BIN)/pip-audit --disable-pip --require-hashes -r .locks/worker.txt
+
+bench-api: setup ## Measure what polls, submissions, lists, streams and downloads cost beside bare peers (ARGS=--quick)
+	$(BIN)/python -m benchmarks.api $(ARGS)
 
 bench-ot: $(BENCH_INSTALLED) ## Measure the transport engine against its peers (DATA=folder of real data, ARGS=--quick)
 	$(BENCH_VENV)/bin/python -m benchmarks.ot_engine $(if $(DATA),--data $(DATA)) $(ARGS)

@@ -17,6 +17,7 @@ Document: TypeAlias = dict[str, object]
 
 _TIMEOUT = 10.0
 _PATIENCE = 300.0
+_END_PATIENCE = 900.0
 _PAUSE = 0.3
 _HURRY = 0.002
 _LAST_WORDS = 300
@@ -112,8 +113,7 @@ def fulfil(url: str, wish: Wish, stop: threading.Event) -> None:
     if submission.again_after is not None:
         stop.wait(submission.again_after)
         _post(client, wish)
-    if submission.is_deleted:
-        _await_end(client, wish)
+    if submission.is_deleted and _has_ended(client, wish):
         _delete(client, wish)
 
 
@@ -159,13 +159,14 @@ def _delete(client: Client, wish: Wish) -> None:
         wish.oddities.append(f"delete: {words_of(reply)}")
 
 
-def _await_end(client: Client, wish: Wish) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
+def _has_ended(client: Client, wish: Wish) -> bool:
+    """Wait for the end, for long; whether it came."""
+    deadline = time.monotonic() + _END_PATIENCE
+    while time.monotonic() < deadline and not client.stop.wait(_PAUSE):
         reply = client.ask("GET", wish.path)
-        if reply is None or not reply.is_success or reply.json()["finished_at"] is not None:
-            return
-        client.stop.wait(_PAUSE)
+        if reply is not None and reply.is_success and reply.json()["finished_at"] is not None:
+            return True
+    return False
 
 
 def await_all(ask: Callable[[], set[str]], *, patience: float) -> set[str]:

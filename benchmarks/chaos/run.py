@@ -34,7 +34,7 @@ from benchmarks.chaos.storm import Storm, blow
 log = logging.getLogger(__name__)
 
 _PEACE_SECONDS = 300.0
-_END_SECONDS = 600.0
+_END_SECONDS = 1800.0
 _TIDY_SECONDS = 2 * ORPHAN_SECONDS + 60.0
 _LEAVE_SECONDS = 10.0
 

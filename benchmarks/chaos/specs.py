@@ -19,16 +19,17 @@ DATASETS: Final[tuple[Json, ...]] = (
 
 _COMMON: Final[Json] = {
     "target": TARGET,
-    "source": SOURCE,
     "input_size": 32,
     "crop_fraction": 1.0,
     "pool_size": 300,
     "test_size": 100,
-    "source_size": 200,
     "budget": 80,
     "seeds": [0, 1],
     "training": {"epochs": 10, "hidden": 64, "learning_rate": 0.003},
 }
+
+
+_MEASURED: Final[Json] = {"source": SOURCE, "source_size": 200}
 
 
 def _spec(strategy: str, **more: object) -> Json:
@@ -36,12 +37,12 @@ def _spec(strategy: str, **more: object) -> Json:
 
 
 SPECS: Final[dict[str, Json]] = {
-    "mixed": _spec("mixed"),
-    "several alphas": _spec("mixed", budget=200, alpha=[0.0, 0.5, 1.0]),
-    "set difference": _spec("set_difference", unit="sample"),
-    "random selection": _spec("random_selection", label_distance="sinkhorn"),
+    "mixed": _spec("mixed", **_MEASURED),
+    "several alphas": _spec("mixed", **_MEASURED, budget=200, alpha=[0.0, 0.5, 1.0]),
+    "set difference": _spec("set_difference", **_MEASURED, unit="sample"),
+    "random selection": _spec("random_selection", **_MEASURED, label_distance="sinkhorn"),
     "uniform": _spec("uniform"),
-    "stratified": _spec("stratified", pool_size=200),
+    "stratified": _spec("stratified", **_MEASURED, pool_size=200),
     "extended": _spec("extended", pool_size=100, budget=100, seeds=[0]),
     "coverage": _spec("coverage", input_size=40),
     "medoids": _spec("medoids"),
