@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from app.api.dependencies import PollingDep, ReadingDep, WritingDep
+from app.api.dependencies import PollingDep, ReadingDep, SubmittingDep, WritingDep
 from app.api.idempotency import AskedDep
 from app.api.paging import PAGE, send_page
 from app.api.problems import problems
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/datasets", tags=["datasets"])
 
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED, response_model=DatasetRead, responses=submissions(DatasetRead))
-def create_dataset(request: DatasetCreate, context: WritingDep, asked: AskedDep) -> Response:
+def create_dataset(request: DatasetCreate, context: SubmittingDep, asked: AskedDep) -> Response:
     """Register a dataset; a worker then counts and fingerprints it."""
     plan = partial(plan_dataset, context, request)
     return send_submission(context, request, asked, DatasetRecord, DatasetRead, plan)

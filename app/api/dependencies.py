@@ -3,15 +3,18 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Query, Request
-from starlette.concurrency import run_in_threadpool
 
 from app.principals import Principal
 from app.queue import JobQueue
 from app.services.context import Context
 from app.settings import Settings
 from app.store.blobs import BlobStore
-from app.store.sessions import Database, Session
+from app.store.sessions import N_CONNECTIONS, Database, Session
+
+# Of their own: all other threads may be waiting for the connection that is given back.
+_CLOSERS = CapacityLimiter(N_CONNECTIONS)
 
 
 # These only look something up: as coroutines they cost no trip to another thread.
@@ -44,11 +47,9 @@ PrincipalDep = Annotated[Principal, Depends(_principal)]
 
 async def _reading(request: Request) -> AsyncIterator[Context]:
     database: Database = request.app.state.database
-    session = database.reading()
-    try:
+    # Closed here and now: what only read leaves nothing to say to the database.
+    with database.reading() as session:
         yield _context(request, session)
-    finally:
-        await _close(session)
 
 
 async def _writing(request: Request) -> AsyncIterator[Context]:
@@ -57,7 +58,9 @@ async def _writing(request: Request) -> AsyncIterator[Context]:
     try:
         yield _context(request, session)
     finally:
-        await _close(session)
+        # Another thread is worth asking only where there is a connection to give back.
+        if session.in_transaction():
+            await to_thread.run_sync(session.close, limiter=_CLOSERS)
 
 
 async def _polling(request: Request) -> Context:
@@ -65,10 +68,9 @@ async def _polling(request: Request) -> Context:
     return _context(request, database.reading())
 
 
-async def _close(session: Session) -> None:
-    # Another thread is worth asking only where there is a connection to give back.
-    if session.in_transaction():
-        await run_in_threadpool(session.close)
+async def _submitting(request: Request) -> Context:
+    database: Database = request.app.state.database
+    return _context(request, database.writing())
 
 
 def _context(request: Request, session: Session) -> Context:
@@ -83,5 +85,7 @@ ReadingDep = Annotated[Context, Depends(_reading, scope="function")]
 WritingDep = Annotated[Context, Depends(_writing, scope="function")]
 PollingDep = Annotated[Context, Depends(_polling)]
 """For what is asked for again and again: the route closes the session itself, which costs less than having it done."""
+SubmittingDep = Annotated[Context, Depends(_submitting)]
+"""The same for what asks for work: ``send_submission`` closes the session."""
 
 LimitQuery = Annotated[int, Query(ge=1, le=200, description="How many at the most.")]

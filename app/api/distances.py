@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from app.api.dependencies import PollingDep, ReadingDep, WritingDep
+from app.api.dependencies import PollingDep, ReadingDep, SubmittingDep
 from app.api.files import FILE_RESPONSES, ArtifactName, ConditionsDep, send_artifact
 from app.api.idempotency import AskedDep
 from app.api.paging import PAGE, send_page
@@ -22,7 +22,7 @@ router = APIRouter(prefix="/distances", tags=["distances"])
 
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED, response_model=DistanceRead, responses=submissions(DistanceRead))
-def create_distance(request: DistanceCreate, context: WritingDep, asked: AskedDep) -> Response:
+def create_distance(request: DistanceCreate, context: SubmittingDep, asked: AskedDep) -> Response:
     """Measure how far a target lies from a source, class by class and as a whole; or all distances of a list."""
     plan = partial(plan_distance, context, request)
     return send_submission(context, request, asked, DistanceRecord, DistanceRead, plan)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from app.api.dependencies import PollingDep, ReadingDep, WritingDep
+from app.api.dependencies import PollingDep, ReadingDep, SubmittingDep, WritingDep
 from app.api.files import FILE_RESPONSES, ArtifactName, ConditionsDep, send_artifact
 from app.api.idempotency import AskedDep
 from app.api.paging import PAGE, send_page
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED, response_model=JobRead, responses=submissions(JobRead))
-def create_job(request: JobCreate, context: WritingDep, asked: AskedDep) -> Response:
+def create_job(request: JobCreate, context: SubmittingDep, asked: AskedDep) -> Response:
     """Accept a job and say where to watch it."""
     return send_submission(context, request, asked, JobRecord, JobRead, partial(plan_job, context, request))
 

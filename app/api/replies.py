@@ -58,10 +58,11 @@ def send_submission(
     reply: type[WorkRead],
     plan: Callable[[], Plan[AnyWork]],
 ) -> Response:
-    """The work that was asked for, and where to watch it; or what it would be."""
-    if request.validate_only:
-        return send(Preview, preview(context, request, plan()))
-    submitted = submit(context, request, asked, plan, kind)
+    """The work that was asked for, and where to watch it, or what it would be; the session of the context is closed."""
+    with context.session:
+        if request.validate_only:
+            return send(Preview, preview(context, request, plan()))
+        submitted = submit(context, request, asked, plan, kind)
     reused = submitted.answer is Answer.REUSED
     response = send(
         reply,

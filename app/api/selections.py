@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from app.api.dependencies import PollingDep, ReadingDep, WritingDep
+from app.api.dependencies import PollingDep, ReadingDep, SubmittingDep
 from app.api.files import FILE_RESPONSES, ArtifactName, ConditionsDep, send_artifact
 from app.api.idempotency import AskedDep
 from app.api.paging import PAGE, send_page
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/selections", tags=["selections"])
 @router.post(
     "", status_code=status.HTTP_202_ACCEPTED, response_model=SelectionRead, responses=submissions(SelectionRead)
 )
-def create_selection(request: SelectionCreate, context: WritingDep, asked: AskedDep) -> Response:
+def create_selection(request: SelectionCreate, context: SubmittingDep, asked: AskedDep) -> Response:
     """Choose the samples of a pool that are worth a label; the pool needs none."""
     plan = partial(plan_selection, context, request)
     return send_submission(context, request, asked, SelectionRecord, SelectionRead, plan)

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, bindparam, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -13,6 +13,10 @@ from app.states import WorkState
 from app.store.jobs import Origin, find_work
 from app.store.records import DatasetRecord, EventRecord
 
+# Put together once: that costs as much as to carry it out.
+_BY_NAME = select(DatasetRecord).where(
+    DatasetRecord.owner == bindparam("owned_by"), DatasetRecord.name == bindparam("named")
+)
 _ENDED_BADLY = DatasetRecord.state.in_([WorkState.FAILED, WorkState.CANCELLED])
 
 
@@ -49,9 +53,9 @@ def is_name_taken(session: Session, owner: str, name: str) -> bool:
 
 def find_dataset(session: Session, owner: str, name_or_id: str) -> DatasetRecord | None:
     """The owner's dataset with this name or id."""
-    by_name = select(DatasetRecord).where(*_named(owner, name_or_id))
     # The id first: nobody may take another dataset's address by taking it as a name.
-    return _find_by_id(session, owner, name_or_id) or session.scalars(by_name).one_or_none()
+    found = _find_by_id(session, owner, name_or_id)
+    return found or session.scalars(_BY_NAME, {"owned_by": owner, "named": name_or_id}).one_or_none()
 
 
 def _named(owner: str, name: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
