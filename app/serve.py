@@ -5,12 +5,14 @@ import logging
 import resource
 import socket
 import sys
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
 
 from app.guard import GuardedProtocol
 from app.observing.logs import configure_logs
@@ -24,7 +26,10 @@ GRACE_SECONDS = 15
 KEEP_ALIVE_SECONDS = 5
 HUNG_SECONDS = 60
 """How long a process may be silent, its start included: on a machine that is busy that takes its time."""
+ANSWER_SECONDS = 0.1
 N_FILES = 65_536
+
+log = logging.getLogger(__name__)
 
 
 class ServiceConfig(Config):
@@ -43,13 +48,43 @@ class ServiceConfig(Config):
 
 
 class Processes(Multiprocess):
-    """uvicorn's several processes. Told to stop, it refuses whom nobody would answer any more."""
+    """uvicorn's several processes. Told to stop, it hears it at once, and refuses whom nobody would answer any more."""
+
+    def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        self._heard: dict[int | None, float] = {}
 
     def terminate_all(self) -> None:
         """Stop listening, then tell the processes."""
         for listener in self.sockets:
             listener.close()
         super().terminate_all()
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace processes that have died, or were silent for too long.
+
+        uvicorn waits here for the answer of one that is only starting, and does not hear meanwhile that it is to stop.
+        """
+        for index, process in enumerate(self.processes):
+            if self.should_exit.is_set():
+                return
+            now = time.monotonic()
+            if process.is_alive(timeout=ANSWER_SECONDS):
+                self._heard[process.pid] = now
+            elif not process.process.is_alive() or now - self._heard.setdefault(process.pid, now) > HUNG_SECONDS:
+                self._replace(index, process)
+
+    def _replace(self, index: int, process: Process) -> None:
+        process.kill()
+        process.join()
+        self._heard.pop(process.pid, None)
+        if process.exitcode == STARTUP_FAILURE:
+            log.error("process %d failed to start, and so would another one", process.pid)
+            self.should_exit.set()
+            return
+        log.warning("process %d died: another one takes its place", process.pid)
+        self.processes[index] = Process(self.config, self.sockets)
+        self.processes[index].start()
 
 
 def configure(settings: Settings) -> Config:
@@ -67,7 +102,6 @@ def configure(settings: Settings) -> Config:
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        timeout_worker_healthcheck=HUNG_SECONDS,
     )
 
 

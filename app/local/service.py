@@ -24,8 +24,8 @@ from app.store.migrations import migrate
 from ot3l_core.names import BuiltinDataset, DatasetFormat
 
 TRIAL_SOURCE = BuiltinDataset.DIGITS.value
-# What a process needs to leave, after it has given its work the time that it has.
-LEAVE_SECONDS = 10.0
+# What a process needs to leave on a busy machine, after it has given its work the time that it has.
+LEAVE_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
