@@ -50,7 +50,7 @@ from app.errors import (
     UnsupportedMediaError,
 )
 from app.observing.tracing import trace_requests
-from app.queue import CeleryQueue, JobQueue, build_celery
+from app.queue import BackgroundQueue, CeleryQueue, JobQueue, build_celery
 from app.schemas.distances import NEITHER_PAIR_NOR_LIST, DistanceKind
 from app.schemas.jobs import ALPHA_TAGS
 from app.services.delivery import deliver_forever
@@ -92,7 +92,8 @@ def create_app(settings: Settings | None = None, *, queue: JobQueue | None = Non
         app.state.blobs = open_blobs(
             settings.resolved_blob_url, presign=settings.presign, public_endpoint=settings.public_blob_endpoint
         )
-        app.state.queue = queue or CeleryQueue(build_celery(settings))
+        messages = None if queue else BackgroundQueue(CeleryQueue(build_celery(settings)))
+        app.state.queue = queue or messages
         app.state.watcher = Watcher(app.state.database)
         app.state.keys = KeyRing(app.state.database)
         app.state.rate_limits = open_rate_limits(settings)
@@ -107,6 +108,8 @@ def create_app(settings: Settings | None = None, *, queue: JobQueue | None = Non
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
+        if messages is not None:
+            await asyncio.to_thread(messages.close)
         await app.state.keys.note_uses()
         if app.state.rate_limits is not None:
             await app.state.rate_limits.close()

@@ -1,10 +1,11 @@
 """Stand-ins behind the service's own interfaces; everything else in the tests is real."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from app.errors import UnavailableError
-from app.queue import TaskName
+from app.queue import Message, TaskName
 
 
 @dataclass
@@ -15,11 +16,11 @@ class RecordingQueue:
     priorities: list[int] = field(default_factory=list)
     down: bool = False
 
-    def enqueue(self, task: TaskName, work_id: UUID, priority: int) -> None:
+    def send(self, messages: Sequence[Message]) -> None:
         if self.down:
             raise UnavailableError("down")
-        self.messages.append((task, work_id))
-        self.priorities.append(priority)
+        self.messages += [(message.task, message.work_id) for message in messages]
+        self.priorities += [message.priority for message in messages]
 
     def depth(self) -> int:
         if self.down:

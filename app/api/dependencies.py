@@ -70,7 +70,7 @@ async def _polling(request: Request) -> Context:
 
 async def _submitting(request: Request) -> Context:
     database: Database = request.app.state.database
-    return _context(request, database.writing())
+    return _context(request, database.submitting())
 
 
 def _context(request: Request, session: Session) -> Context:

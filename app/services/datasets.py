@@ -1,5 +1,6 @@
 """Registering datasets."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from app.services.estimates import Sizes
 from app.services.submission import Plan
 from app.services.uploads import hold_upload, require_complete
 from app.states import WorkState
-from app.store.datasets import add_dataset, find_dataset, is_name_taken
+from app.store.datasets import add_dataset, find_dataset, find_datasets, is_name_taken
 from app.store.jobs import Origin
 from app.store.records import DatasetRecord
 
@@ -90,13 +91,26 @@ def require_weights(context: Context, request: FeatureRequest) -> None:
 
 
 def require_dataset(context: Context, name_or_id: str, *, field: str) -> DatasetRecord:
-    """The inspected dataset that a request names.
+    """The inspected dataset that a request names; as ``require_datasets``."""
+    return require_datasets(context, {field: name_or_id})[field]
+
+
+def require_datasets(context: Context, named: Mapping[str, str]) -> dict[str, DatasetRecord]:
+    """The inspected datasets that a request names, by its fields.
+
+    Args:
+        context: On whose behalf.
+        named: The name or id that each field gives.
 
     Raises:
-        InvalidRequestError: If no dataset has this name or id.
-        NotReadyError: If its inspection has not succeeded.
+        InvalidRequestError: If no dataset has such a name or id.
+        NotReadyError: If the inspection of one has not succeeded.
     """
-    record = find_dataset(context.session, context.owner, name_or_id)
+    found = find_datasets(context.session, context.owner, named.values())
+    return {field: _require_ready(found.get(name_or_id), name_or_id, field) for field, name_or_id in named.items()}
+
+
+def _require_ready(record: DatasetRecord | None, name_or_id: str, field: str) -> DatasetRecord:
     if record is None:
         raise InvalidRequestError.of_field(
             field, f"no dataset is named {name_or_id!r}: register it with POST /datasets, or see GET /datasets"

@@ -3,7 +3,7 @@
 import logging
 
 from app.errors import UnavailableError
-from app.queue import JobQueue, TaskName
+from app.queue import JobQueue, Message, TaskName
 from app.services.context import Context
 from app.services.limits import require_room
 from app.settings import Settings
@@ -29,8 +29,8 @@ WORKER_LOST = {
 }
 
 
-def commit_and_enqueue(context: Context, record: WorkRecord) -> None:
-    """Make the work durable, then tell a worker.
+def commit_and_enqueue(context: Context, kind: type[WorkRecord], waiting: Waiting) -> None:
+    """Make the work durable, then have a worker told.
 
     A broker that is down delays the work and does not lose it: the sweep sends the message later.
 
@@ -39,7 +39,7 @@ def commit_and_enqueue(context: Context, record: WorkRecord) -> None:
     """
     require_room(context)
     context.session.commit()
-    _send(context.queue, type(record), [Waiting(record.id, record.priority)])
+    _send(context.queue, kind, [waiting])
 
 
 def sweep(database: Database, queue: JobQueue, settings: Settings) -> int:
@@ -70,10 +70,10 @@ def sweep(database: Database, queue: JobQueue, settings: Settings) -> int:
 
 
 def _send(queue: JobQueue, kind: type[WorkRecord], waiting: list[Waiting]) -> int:
-    for number, record in enumerate(waiting):
-        try:
-            queue.enqueue(TASK_OF[kind], record.id, record.priority)
-        except UnavailableError:
-            log.warning("broker down: %d %s wait for the sweep", len(waiting) - number, kind.__tablename__)
-            return number
-    return len(waiting)
+    messages = [Message(TASK_OF[kind], record.id, record.priority) for record in waiting]
+    try:
+        queue.send(messages)
+    except UnavailableError:
+        log.warning("broker down: %d %s wait for the sweep", len(messages), kind.__tablename__)
+        return 0
+    return len(messages)

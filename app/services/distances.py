@@ -1,9 +1,11 @@
 """Measuring distances between datasets."""
 
+from typing import Any
+
 from app.errors import InvalidRequestError
 from app.schemas.distances import DistanceCreate, PairDistanceCreate
 from app.services.context import Context
-from app.services.datasets import drawn_from, require_dataset, require_measurable, require_weights
+from app.services.datasets import drawn_from, require_datasets, require_measurable, require_weights
 from app.services.estimates import Sizes
 from app.services.submission import Plan
 from app.store.jobs import add_distance
@@ -20,12 +22,15 @@ def plan_distance(context: Context, request: DistanceCreate) -> Plan[DistanceRec
     """
     require_weights(context, request)
     if isinstance(request, PairDistanceCreate):
-        source = _find(context, request.source, "source", request)
-        target = _find(context, request.target, "target", request)
-        datasets = [source, target]
-        named: dict[str, object] = {"source": source.name, "target": target.name}
+        asked = {"source": request.source, "target": request.target}
     else:
-        datasets = [_find(context, name, f"datasets.{place}", request) for place, name in enumerate(request.datasets)]
+        asked = {f"datasets.{place}": name for place, name in enumerate(request.datasets)}
+    found = require_datasets(context, asked)
+    for field, dataset in found.items():
+        require_measurable(dataset, field=field, size=request.max_samples, size_field="max_samples")
+    datasets = list(found.values())
+    named: dict[str, Any] = {field: dataset.name for field, dataset in found.items()}
+    if not isinstance(request, PairDistanceCreate):
         _require_distinct(datasets)
         named = {"datasets": [dataset.name for dataset in datasets]}
     body = request.settings() | named
@@ -36,12 +41,6 @@ def plan_distance(context: Context, request: DistanceCreate) -> Plan[DistanceRec
         sizes=Sizes(each=tuple(drawn_from(dataset, request.max_samples) for dataset in datasets)),
         add=lambda origin: add_distance(context.session, origin, kind=request.kind, datasets=datasets, request=body),
     )
-
-
-def _find(context: Context, name_or_id: str, field: str, request: DistanceCreate) -> DatasetRecord:
-    dataset = require_dataset(context, name_or_id, field=field)
-    require_measurable(dataset, field=field, size=request.max_samples, size_field="max_samples")
-    return dataset
 
 
 def _require_distinct(datasets: list[DatasetRecord]) -> None:

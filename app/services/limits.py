@@ -2,7 +2,13 @@
 
 from app.errors import QuotaExceededError
 from app.services.context import Context
+from app.settings import Settings
 from app.store.usage import count_unfinished, stored_bytes, take_turns
+
+
+def has_quotas(settings: Settings) -> bool:
+    """Whether anything is counted."""
+    return bool(settings.max_queued or settings.max_stored_bytes)
 
 
 def require_room(context: Context) -> None:

@@ -1,10 +1,10 @@
 """Choosing the samples that are worth a label."""
 
 from app.errors import InvalidRequestError
-from app.schemas.selecting import SelectingRequest
+from app.schemas.jobs import JobCreate
 from app.schemas.selections import SelectionCreate
 from app.services.context import Context
-from app.services.datasets import drawn_from, require_dataset, require_measurable, require_weights
+from app.services.datasets import drawn_from, require_datasets, require_measurable, require_weights
 from app.services.estimates import Sizes
 from app.services.submission import Plan
 from app.store.jobs import add_selection
@@ -20,8 +20,7 @@ def plan_selection(context: Context, request: SelectionCreate) -> Plan[Selection
         NotReadyError: If a dataset is not inspected yet.
     """
     require_weights(context, request)
-    target = require_dataset(context, request.target, field="target")
-    source = find_source(context, request)
+    target, source = find_pair(context, request)
     pool_labels = request.pool_labels or _default_labels(target, request, measured=source is not None)
     if pool_labels is PoolLabels.GIVEN:
         _require_labels(target, request)
@@ -44,24 +43,27 @@ def plan_selection(context: Context, request: SelectionCreate) -> Plan[Selection
     )
 
 
-def find_source(context: Context, request: SelectingRequest) -> DatasetRecord | None:
-    """The dataset to measure from: the one that is named, or the service's own where the strategy needs one.
+def find_pair(context: Context, request: SelectionCreate | JobCreate) -> tuple[DatasetRecord, DatasetRecord | None]:
+    """The target, and what to measure from: the source that is named, or the service's own where one is needed.
 
     Raises:
-        InvalidRequestError: If there is none and the strategy needs one, or it cannot be measured.
-        NotReadyError: If it is not inspected yet.
+        InvalidRequestError: If there is no such dataset, or no source and the strategy needs one, or it cannot be
+            measured.
+        NotReadyError: If one is not inspected yet.
     """
-    named = request.source or (context.settings.default_source if request.strategy.needs_scores else None)
-    if named is not None:
-        source = require_dataset(context, named, field="source")
+    needed = request.strategy.needs_scores
+    named = request.source or (context.settings.default_source if needed else None)
+    asked = {"target": request.target} | ({} if named is None else {"source": named})
+    found = require_datasets(context, asked)
+    source = found.get("source")
+    if source is not None:
         require_measurable(source, field="source", size=request.source_size, size_field="source_size")
-        return source
-    if request.strategy.needs_scores:
+    elif needed:
         raise InvalidRequestError.of_field(
             "source",
             f"the strategy {request.strategy.value!r} measures from a source and this service has no default: name one",
         )
-    return None
+    return found["target"], source
 
 
 def _default_labels(target: DatasetRecord, request: SelectionCreate, *, measured: bool) -> PoolLabels | None:

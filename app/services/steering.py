@@ -8,6 +8,7 @@ from app.services.reading import NOUN
 from app.states import WorkState
 from app.store import work
 from app.store.records import WorkRecord
+from app.store.work import Waiting
 
 
 def cancel_work(context: Context, asked: Asked | None, record: WorkRecord) -> Done[WorkRecord]:
@@ -45,5 +46,5 @@ def retry_work(context: Context, asked: Asked | None, record: WorkRecord) -> Don
 
     done = once(context, asked, retry, about=record.id)
     if done.fresh is not None:
-        commit_and_enqueue(context, record)
+        commit_and_enqueue(context, type(record), Waiting(record.id, record.priority))
     return done

@@ -11,11 +11,14 @@ from app.services.context import Context
 from app.services.dispatch import TASK_OF, commit_and_enqueue
 from app.services.estimates import History, Past, Sizes, estimate, load_of
 from app.services.idempotency import Asked, once
+from app.services.limits import has_quotas
 from app.services.reading import show_work
 from app.services.reuse import reuse_key_of
-from app.store.jobs import Origin, Run, find_equal, list_runs
+from app.store.jobs import Inserted, Origin, Run, find_equal, list_runs
 from app.store.listing import Shown
 from app.store.records import DatasetRecord, WorkRecord
+from app.store.sessions import begin
+from app.store.work import Waiting
 
 AnyWork = TypeVar("AnyWork", bound=WorkRecord)
 RUNS_LOOKED_AT: Final = 20
@@ -33,14 +36,16 @@ class Plan(Generic[AnyWork]):
         sizes: How many samples that is.
         add: Stores it; commits nothing.
         labels: Those that came with the request, and are not in ``request``.
+        is_one_row: Whether ``add`` is one statement, which is durable or not without a transaction around it.
     """
 
     kind: type[AnyWork]
     request: dict[str, Any]
     datasets: tuple[DatasetRecord | None, ...]
     sizes: Sizes
-    add: Callable[[Origin], AnyWork]
+    add: Callable[[Origin], AnyWork | Inserted]
     labels: Mapping[str, str] | None = field(default=None)
+    is_one_row: bool = False
 
 
 class Answer(Enum):
@@ -83,7 +88,7 @@ def submit(
     """Store the work that a request asks for and have a worker do it, unless that was done, or asked for, before.
 
     Args:
-        context: On whose behalf.
+        context: On whose behalf; with a session for submitting.
         submission: How the work is asked for.
         asked: The request as the client calls it.
         plan: Checks the request; may raise.
@@ -95,21 +100,27 @@ def submit(
         NotFoundError: If what an earlier request with this key made was deleted.
     """
 
-    def make() -> AnyWork | _Equal:
+    def make() -> AnyWork | Inserted | _Equal:
         made = plan()
         key = _reuse_key(context, made)
         equal = _find_equal(context, submission, made, key)
         if equal is not None:
             return _Equal(equal)
+        if asked is None and (not made.is_one_row or has_quotas(context.settings)):
+            begin(context.session)
         return made.add(replace(context.origin, priority=submission.priority, reuse_key=key))
 
+    if asked is not None:
+        # The key, and what it stands for, become durable together.
+        begin(context.session)
     done = once(context, asked, make)
-    if isinstance(done.fresh, WorkRecord):
-        commit_and_enqueue(context, done.fresh)
-        return Submitted(done.subject_id, done.fresh, Answer.MADE)
-    context.session.commit()
-    answer = Answer.REPLAYED if done.fresh is None else Answer.REUSED
-    return Submitted(done.subject_id, show_work(context, kind, done.subject_id), answer)
+    fresh = done.fresh
+    if fresh is None or isinstance(fresh, _Equal):
+        context.session.commit()
+        answer = Answer.REPLAYED if fresh is None else Answer.REUSED
+        return Submitted(done.subject_id, show_work(context, kind, done.subject_id), answer)
+    commit_and_enqueue(context, kind, Waiting(done.subject_id, fresh.priority))
+    return Submitted(done.subject_id, fresh.shown if isinstance(fresh, Inserted) else fresh, Answer.MADE)
 
 
 def preview(context: Context, submission: Submission, plan: Plan[AnyWork]) -> Preview:

@@ -1,12 +1,12 @@
 """Time as the database tells it, so that leases do not depend on the clocks of the workers."""
 
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 
-from sqlalchemy import DateTime, Dialect
+from sqlalchemy import DateTime, Dialect, Double, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.expression import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 
@@ -30,26 +30,24 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class now_plus(ColumnElement[datetime]):  # noqa: N801 - reads as the SQL function that it is
+class now_plus(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function that it is
     """The database's present moment, plus some seconds."""
 
-    inherit_cache = False
+    inherit_cache = True
     type = UtcDateTime()
 
     def __init__(self, seconds: float = 0.0) -> None:
-        self.seconds = float(seconds)
-
-    def self_group(self, against: Any = None) -> Self:  # noqa: ANN401, ARG002 - SQLAlchemy's own signature
-        """A function call needs no brackets."""
-        return self
+        super().__init__(*([literal(float(seconds), Double)] if seconds else []))
 
 
 @compiles(now_plus, "sqlite")
-def _sqlite(element: now_plus, compiler: SQLCompiler, **_: Any) -> str:  # noqa: ANN401, ARG001
+def _sqlite(element: now_plus, compiler: SQLCompiler, **how: Any) -> str:  # noqa: ANN401
+    later = "".join(f", printf('%+.3f seconds', {compiler.process(each, **how)})" for each in element.clauses)
     # Three more digits give the six that SQLAlchemy writes, so that moments compare as text.
-    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', '{element.seconds:+.3f} seconds') || '000')"
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now'{later}) || '000')"
 
 
 @compiles(now_plus, "postgresql")
-def _postgresql(element: now_plus, compiler: SQLCompiler, **_: Any) -> str:  # noqa: ANN401, ARG001
-    return f"(clock_timestamp() + make_interval(secs => {element.seconds:.3f}))"
+def _postgresql(element: now_plus, compiler: SQLCompiler, **how: Any) -> str:  # noqa: ANN401
+    later = "".join(f" + make_interval(secs => {compiler.process(each, **how)})" for each in element.clauses)
+    return f"(clock_timestamp(){later})"

@@ -2,6 +2,7 @@
 
 import select
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, IsolationLevel
@@ -9,7 +10,7 @@ from sqlalchemy.exc import IntegrityError, InterfaceError, InvalidatePoolError, 
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-__all__ = ["DATABASE_DOWN", "REFERENT_GONE", "Database", "Session", "open_database"]
+__all__ = ["DATABASE_DOWN", "REFERENT_GONE", "Database", "Session", "begin", "open_database"]
 
 DATABASE_DOWN = (OperationalError, InterfaceError, TimeoutError)
 """What is raised when the database does not answer."""
@@ -17,6 +18,7 @@ REFERENT_GONE = (IntegrityError,)
 """What is raised when something that a new record refers to is deleted at the same moment."""
 N_CONNECTIONS = 10
 """Of each process to PostgreSQL, for reading and for writing each; opened when they are needed, then kept."""
+_ISOLATION: Final = "READ COMMITTED"
 # Seconds. A host that is gone is found out by the kernel within half a minute.
 _KEEPALIVES = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 
@@ -30,11 +32,14 @@ class Database:
         reading: Sessions that only read.
         writing: Sessions that write. On SQLite their transactions take the write lock at the start: one that
             reads first and writes later would fail whenever another writer came between.
+        submitting: Sessions that read and then write a row. On PostgreSQL each statement is a transaction of its own,
+            which saves two trips in four, until ``begin`` makes one of those that come.
     """
 
     engine: Engine
     reading: sessionmaker[Session]
     writing: sessionmaker[Session]
+    submitting: sessionmaker[Session]
 
     def ping(self) -> None:
         """Read from a table; raises what the database raises when it does not answer, or was never migrated."""
@@ -51,20 +56,30 @@ def open_database(url: str) -> Database:
     """Open the database at ``url``; nothing is created or migrated."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        engine = _open_postgres(parsed, "READ COMMITTED")
+        engine = _open_postgres(parsed, _ISOLATION)
         # Each statement sees what is committed by then, in a transaction or not: two trips less for each request.
         reading = _open_postgres(parsed, "AUTOCOMMIT")
+        submitting = reading
     else:
         engine = create_engine(parsed, connect_args={"timeout": 30.0})
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         reading = engine
+        submitting = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
     writing = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
     return Database(
         engine=engine,
         reading=sessionmaker(reading, expire_on_commit=False),
         writing=sessionmaker(writing, expire_on_commit=False),
+        submitting=sessionmaker(submitting, expire_on_commit=False),
     )
+
+
+def begin(session: Session) -> None:
+    """Make one transaction of all that a ``submitting`` session does from here to its commit."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.commit()
+        session.connection(execution_options={"isolation_level": _ISOLATION})
 
 
 def _open_postgres(url: URL, isolation_level: IsolationLevel) -> Engine:

@@ -127,7 +127,7 @@ FROM (
 _FILES = """
 INSERT INTO artifacts (job_id, name, key, size, sha256, media_type)
 SELECT id, 'checkpoint.safetensors', 'jobs/' || id, 19000000, repeat('0', 64), 'application/octet-stream'
-FROM jobs WHERE state = 'succeeded'
+FROM jobs WHERE state = 'succeeded' AND id <> :example
 """
 _EVENTS = """
 INSERT INTO events (work_id, number, at, attempt, kind, body)
