@@ -101,14 +101,14 @@ def send_artifact(artifact: ArtifactRecord, blobs: BlobStore, asked: Conditions)
     )
 
 
-def _open(artifact: ArtifactRecord, blobs: BlobStore, start: int, end: int) -> AsyncIterator[bytes]:
+def _open(artifact: ArtifactRecord, blobs: BlobStore, start: int, end: int) -> AsyncIterator[bytes | memoryview]:
     """The bytes of a file, the first of them read already: a file that is not there is found out before the reply."""
     try:
         first = blobs.piece(artifact.key, start, min(start + PIECE_BYTES, end))
     except (BlobStoreError, OSError) as error:
         raise UnavailableError("The blob store does not give the file: try again in a while.") from error
 
-    async def content() -> AsyncIterator[bytes]:
+    async def content() -> AsyncIterator[bytes | memoryview]:
         yield first
         if (read := start + len(first)) < end:
             async with aclosing(blobs.pieces(artifact.key, read, end)) as pieces:
