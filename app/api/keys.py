@@ -9,7 +9,7 @@ from app.api.dependencies import ReadingDep, WritingDep
 from app.api.idempotency import REPLAYED_HEADER, AskedDep, mark_replayed
 from app.api.problems import problems
 from app.schemas.keys import KeyCreate, KeyIssued, KeyList, KeyRead, KeyRotate
-from app.services.keys import Issued, create_key, end_key, issue_once, read_key, rotate_key
+from app.services.keys import Issued, create_key, end_once, issue_once, read_key, rotate_key
 from app.store import keys as stored_keys
 from app.store.records import KeyRecord
 
@@ -63,12 +63,18 @@ def post_rotation(
     return _show(issue_once(context, asked, make), response)
 
 
-@router.post("/{key_id}/revoke", name="revoke_key", response_model=KeyRead, responses=problems(404))
-def post_revocation(key_id: UUID, context: WritingDep) -> KeyRecord:
+@router.post(
+    "/{key_id}/revoke",
+    name="revoke_key",
+    response_model=KeyRead,
+    responses={200: {"headers": REPLAYED_HEADER}} | problems(404, 409, 422),
+)
+def post_revocation(key_id: UUID, context: WritingDep, asked: AskedDep, response: Response) -> KeyRecord:
     """End a key for good; every process knows within five seconds. To end it again changes nothing."""
-    record = end_key(context.session, context.owner, key_id)
-    context.session.commit()
-    return record
+    done = end_once(context, asked, key_id)
+    if done.fresh is None:
+        mark_replayed(response)
+    return done.fresh or read_key(context.session, context.owner, key_id)
 
 
 def _show(issued: Issued, response: Response) -> KeyIssued:

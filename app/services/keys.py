@@ -12,7 +12,7 @@ from uuid import UUID
 from app.errors import KeyEndedError, NotFoundError
 from app.principals import Scope
 from app.services.context import Context
-from app.services.idempotency import Asked, once
+from app.services.idempotency import Asked, Done, once
 from app.settings import Settings
 from app.store.keys import add_key, find_key, has_active_key, replace_key, revoke_key
 from app.store.records import KeyRecord
@@ -131,6 +131,18 @@ def issue_once(context: Context, asked: Asked | None, make: Callable[[], Issued]
     done = once(context, asked, make)
     context.session.commit()
     return done.fresh or Issued(read_key(context.session, context.owner, done.subject_id), None)
+
+
+def end_once(context: Context, asked: Asked | None, key_id: UUID) -> Done[KeyRecord]:
+    """Revoke a key, as ``end_key``, unless the same request has done so before.
+
+    Raises:
+        NotFoundError: If the owner has no such key.
+        IdempotencyKeyReusedError: If the request's Idempotency-Key came with another one before.
+    """
+    done = once(context, asked, lambda: end_key(context.session, context.owner, key_id), about=key_id)
+    context.session.commit()
+    return done
 
 
 def read_key(session: Session, owner: str | None, key_id: UUID) -> KeyRecord:

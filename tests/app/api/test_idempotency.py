@@ -44,6 +44,18 @@ def n_keys(database):
         return session.query(IdempotencyRecord).count()
 
 
+def test_every_post_takes_a_key(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    posts = {path: operations["post"] for path, operations in paths.items() if "post" in operations}
+    without = [
+        path
+        for path, post in posts.items()
+        if "Idempotency-Key" not in {parameter.get("name") for parameter in post.get("parameters", ())}
+    ]
+    assert posts
+    assert without == []
+
+
 def test_the_same_request_makes_one_job_and_is_answered_with_it(client, register, queue, finish, replayed):
     register("target")
     queue.messages.clear()

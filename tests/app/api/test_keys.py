@@ -223,6 +223,15 @@ def test_a_revoked_key_stays_revoked(api):
     assert first.json()["revoked_at"] is not None
 
 
+def test_a_revocation_that_is_sent_again_says_so(api):
+    made = api("POST", "/keys", json={"name": "one", "scopes": ["read"]}).json()
+    sent = {"Idempotency-Key": "revoke-it"}
+    first, again = (api("POST", f"/keys/{made['id']}/revoke", headers=sent) for _ in range(2))
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.json() == first.json()
+
+
 def test_what_was_revoked_opens_nothing_once_it_is_forgotten(api, keyed_client):
     clock = keyed_client.app.state.keys.clock = Clock()
     made = api("POST", "/keys", json={"name": "ci", "scopes": ["read"]}).json()
