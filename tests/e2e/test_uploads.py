@@ -80,7 +80,7 @@ def test_what_was_uploaded_is_judged_like_any_data(service, tmp_path):
     with zipfile.ZipFile(tmp_path / "slip.zip", "w") as archive:
         archive.writestr("../../slipped.png", b"x")
     slip = (tmp_path / "slip.zip").read_bytes()
-    for name, content, codes in (("slip", slip, {"unsafe_data"}), ("noise", b"noise" * 99, {"dataset_layout"})):
+    for name, content, codes in (("slip", slip, {"unsafe_data"}), ("no-archive", b"noise" * 99, {"dataset_layout"})):
         upload = service.client.post("/uploads", files={"file": content}).raise_for_status().json()["id"]
         state, _, error = run(service, {"format": "image_folder", "upload": upload, "name": name})
         assert (state, error["code"] in codes) == ("failed", True), error
