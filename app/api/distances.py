@@ -41,9 +41,7 @@ def get_distance(distance_id: UUID, context: PollingDep) -> Response:
 
 
 @router.head("/{distance_id}/artifacts/{name}", include_in_schema=False)
-@router.get(
-    "/{distance_id}/artifacts/{name}", response_class=Response, responses=FILE_RESPONSES | problems(404, 409, 416)
-)
+@router.get("/{distance_id}/artifacts/{name}", response_class=Response, responses=FILE_RESPONSES)
 def get_distance_artifact(distance_id: UUID, name: ArtifactName, context: ReadingDep, asked: ConditionsDep) -> Response:
     """Download a matrix as a table, or as a heatmap with its dendrogram."""
     return send_artifact(read_artifact(context, DistanceRecord, distance_id, name), context.blobs, asked)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Path, Request, Response, status
 from fastapi.responses import StreamingResponse
 
+from app.api.problems import problems
 from app.errors import PreconditionFailedError, RangeError, UnavailableError
 from app.store.blobs import PIECE_BYTES, BlobStore, BlobStoreError
 from app.store.records import ArtifactRecord
@@ -30,6 +31,7 @@ FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "The file is at the store itself, for some minutes (where the operator sends clients there).",
         "headers": {"Location": {"schema": {"type": "string"}}},
     },
+    **problems(404, 409, 412, 416),
 }
 # More digits than any file has bytes: such a header means nothing and is ignored.
 _SINGLE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)

@@ -47,14 +47,14 @@ def describe_job(job_id: UUID, patch: JobPatch, context: WritingDep) -> Response
 
 
 @router.head("/{job_id}/checkpoint", include_in_schema=False)
-@router.get("/{job_id}/checkpoint", response_class=Response, responses=FILE_RESPONSES | problems(404, 409, 416))
+@router.get("/{job_id}/checkpoint", response_class=Response, responses=FILE_RESPONSES)
 def get_job_checkpoint(job_id: UUID, context: ReadingDep, asked: ConditionsDep) -> Response:
     """Download the fine-tuned network as safetensors; its ETag is its sha256, and ranges resume a download."""
     return send_artifact(read_artifact(context, JobRecord, job_id, "checkpoint.safetensors"), context.blobs, asked)
 
 
 @router.head("/{job_id}/artifacts/{name}", include_in_schema=False)
-@router.get("/{job_id}/artifacts/{name}", response_class=Response, responses=FILE_RESPONSES | problems(404, 409, 416))
+@router.get("/{job_id}/artifacts/{name}", response_class=Response, responses=FILE_RESPONSES)
 def get_job_artifact(job_id: UUID, name: ArtifactName, context: ReadingDep, asked: ConditionsDep) -> Response:
     """Download a file that the job made: checkpoint, selected samples, predictions, report, model card or an export."""
     return send_artifact(read_artifact(context, JobRecord, job_id, name), context.blobs, asked)

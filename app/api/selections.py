@@ -43,9 +43,7 @@ def get_selection(selection_id: UUID, context: PollingDep) -> Response:
 
 
 @router.head("/{selection_id}/artifacts/{name}", include_in_schema=False)
-@router.get(
-    "/{selection_id}/artifacts/{name}", response_class=Response, responses=FILE_RESPONSES | problems(404, 409, 416)
-)
+@router.get("/{selection_id}/artifacts/{name}", response_class=Response, responses=FILE_RESPONSES)
 def get_selection_artifact(
     selection_id: UUID, name: ArtifactName, context: ReadingDep, asked: ConditionsDep
 ) -> Response:

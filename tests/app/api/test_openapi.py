@@ -57,6 +57,12 @@ def test_every_reference_leads_somewhere():
     assert not {"HTTPValidationError", "ValidationError"} & SCHEMAS.keys()
 
 
+def test_every_download_tells_what_conditions_may_come_to():
+    downloads = [operation for _, _, operation in OPERATIONS if "206" in operation["responses"]]
+    assert len(downloads) >= 4
+    assert all(operation["responses"].keys() >= {"304", "412", "416"} for operation in downloads)
+
+
 def test_every_route_is_in_the_document():
     shown = {(method, path) for method, path, _ in OPERATIONS}
     assert {route for route in guarded_routes() if route[0] in OWN_METHODS} <= shown
