@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse
 
 from app.api import (
     backbones,
+    dashboard,
     datasets,
     deletion,
     distances,
@@ -119,7 +120,7 @@ def create_app(settings: Settings | None = None, *, queue: JobQueue | None = Non
     app.router.generate_unique_id_function = operation_id
     # Routes are tried one after the other: what is asked for most often comes first.
     work = (jobs, distances, selections, datasets, uploads, steering, deletion, events)
-    for noun in (*work, webhooks, backbones, keys, health, metrics):
+    for noun in (*work, webhooks, backbones, keys, health, metrics, dashboard):
         app.include_router(noun.router)
     handler = new_exception_handler(
         logger=log,

@@ -26,12 +26,18 @@ from app.settings import Settings, is_loopback
 from app.store.sessions import DATABASE_DOWN
 
 OPEN_PATHS: Final = frozenset(
-    {"/health/live", "/health/ready", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+    {"/", "/health/live", "/health/ready", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
 )
-"""What anybody may ask for."""
+_OPEN_BELOW: Final = "/web/"
+"""What anybody may ask for: the dashboard's files tell nothing of anybody's work."""
 _ADMIN_PATHS: Final = ("/keys", "/metrics")
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _CHALLENGE: Final = 'Bearer realm="ot3l"'
+
+
+def is_open(path: str) -> bool:
+    """Whether anybody may ask for what is at a path."""
+    return path in OPEN_PATHS or path.startswith(_OPEN_BELOW)
 
 
 class Door(Enum):
@@ -61,7 +67,7 @@ class Gate:
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Let through, or refuse."""
-        if scope["type"] != "http" or (path := _path_of(scope)) in OPEN_PATHS:
+        if scope["type"] != "http" or is_open(path := _path_of(scope)):
             await self.app(scope, receive, send)
             return
         try:

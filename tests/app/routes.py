@@ -2,7 +2,7 @@
 
 from fastapi.routing import iter_route_contexts
 
-from app.api.gate import OPEN_PATHS
+from app.api.gate import is_open
 from app.main import create_app
 from app.settings import Settings
 
@@ -13,6 +13,6 @@ def guarded_routes():
         (method, route.path)
         for route in iter_route_contexts(create_app(Settings()).routes)
         for method in route.methods or ()
-        if route.path not in OPEN_PATHS
+        if not is_open(route.path)
     }
     return sorted(found)
