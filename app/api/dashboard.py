@@ -20,7 +20,7 @@ _files = StaticFiles(directory=FOLDER)
 def _policy() -> str:
     """What the page may load: its own files, and what the API says (Content Security Policy, level 3).
 
-    The import map is the one script inside the page, for a browser takes it from nowhere else: it is allowed by its hash.
+    The import map is the one script inside the page, for a browser takes it from nowhere else: its hash allows it.
     """
     maps = _IMPORT_MAP.findall((FOLDER / _PAGE).read_text(encoding="utf-8"))
     hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in maps]

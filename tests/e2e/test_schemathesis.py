@@ -6,23 +6,14 @@ In short here, in full as `make fuzz-api`: every check, every phase, against bot
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
-from socket import create_server
-from threading import Thread
-from time import sleep
 from uuid import UUID
 
 import httpx2
 import pytest
-from uvicorn import Config, Server
 
-from app.guard import GuardedProtocol
 from app.local.embedded import embedded
 from app.local.production import production
-from app.main import create_app
-from app.principals import Scope
-from app.services.keys import create_key
 from app.settings import AuthMode, Settings
 from app.states import WorkState
 from app.store import work
@@ -30,7 +21,7 @@ from app.store.records import DatasetRecord
 from app.store.sessions import open_database
 from tests.app.conftest import SUMMARY
 from tests.e2e.conftest import HASTE, Service
-from tests.fakes import RecordingQueue
+from tests.serving import make_key, served
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("schemathesis")
@@ -47,35 +38,6 @@ def fuzz(url, key, folder, *arguments):
     command = [PROGRAM, "--config-file", CONFIG, "run", f"{url}/openapi.json", *arguments]
     environment = {**os.environ, "OT3L_FUZZ_KEY": key, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
     assert subprocess.run(command, cwd=folder, env=environment, check=False).returncode == 0
-
-
-def make_key(database_url):
-    """A key that allows everything, as the operator makes it."""
-    database = open_database(database_url)
-    with database.writing() as session:
-        issued = create_key(session, "fuzz", name="fuzz", scopes=tuple(Scope), expires_in=None)
-        session.commit()
-    database.close()
-    return issued.secret
-
-
-@contextmanager
-def served(settings):
-    """The application behind its own server, in a thread of this process; nobody takes its work."""
-    app = create_app(settings, queue=RecordingQueue())
-    listener = create_server(("127.0.0.1", 0))
-    server = Server(Config(app, http=GuardedProtocol, lifespan="on", log_config=None, access_log=False))
-    thread = Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
 
 
 def register(settings, url, key, name):

@@ -11,6 +11,7 @@ import { jobName } from "./jobs.js";
 
 const COMPARED = 12;
 const LINES = 400;
+const EPOCHS = { title: "epoch", options: { ticks: { precision: 0 } } };
 
 /** A piece of work, kept up to date by its events; with its log. */
 export function useWork(path) {
@@ -129,13 +130,13 @@ function Curves({ result, epochs }) {
     if (!courses.length) return null;
     const of = (key, dashed) => courses.filter((course) => course[key].length).map((course, index) => ({ label: `seed ${course.seed}${dashed ? ", held out" : ""}`, colour: SERIES[index % SERIES.length], dashed, dots: 0, points: points(course[key], course.first) }));
     const accuracy = of("validation_accuracy").map((one) => ({ ...one, points: one.points.map(({ x, y }) => ({ x, y: 100 * y })) }));
-    return html`<${Chart} key=${phase} title=${`Loss in ${phase}`} series=${[...of("train_loss"), ...of("validation_loss", true)]} x=${{ title: "epoch" }} y=${{ title: "loss, nats" }} />
-      ${accuracy.length > 0 && html`<${Chart} key=${`${phase}-accuracy`} title=${`Accuracy on held-out samples in ${phase}`} series=${accuracy} x=${{ title: "epoch" }} y=${{ title: "accuracy, %" }} />`}`;
+    return html`<${Chart} key=${phase} title=${`Loss in ${phase}`} series=${[...of("train_loss"), ...of("validation_loss", true)]} x=${EPOCHS} y=${{ title: "loss, nats" }} />
+      ${accuracy.length > 0 && html`<${Chart} key=${`${phase}-accuracy`} title=${`Accuracy on held-out samples in ${phase}`} series=${accuracy} x=${EPOCHS} y=${{ title: "accuracy, %" }} />`}`;
   })}</div><//>`;
 }
 
 function AlphaCurve({ sweep }) {
-  const of = (key, shift) => sweep.points.map((point) => ({ x: point.alpha, y: 100 * (point[key].mean + shift * (point[key].interval ?? 0)) }));
+  const of = (key, shift) => sweep.points.map((point) => ({ x: point.alpha, y: 100 * Math.min(1, Math.max(0, point[key].mean + shift * (point[key].interval ?? 0))) }));
   const band = (key, name) => [
     { colour: name, points: of(key, 1), hidden: true },
     { colour: name, points: of(key, -1), hidden: true, fill: "-1" },
@@ -236,7 +237,7 @@ export function Job({ id, go }) {
         ["Attempt", job.attempt > 1 ? job.attempt : null],
       ]} /><details><summary>Every setting</summary><pre tabindex="0" aria-label="Every setting">${JSON.stringify(job.request, null, 1)}</pre></details><//>
       ${result && html`<${Card} title="Accuracy"><p class="huge">${spread(result.phases.at(-1).accuracy)}<small>%</small></p>
-        <${Facts} facts=${[["Zero-shot", `${percent(Math.max(...result.phases.filter((phase) => phase.phase.startsWith("zero_shot")).map((phase) => phase.accuracy.mean), 0))}`], ["Trained on", `${count(result.selection.size)} of ${count(result.n_pool)}`], ["Tested on", count(result.n_test)]]} /><//>`}
+        <${Facts} facts=${[["Best zero-shot", `${percent(Math.max(...result.phases.filter((phase) => phase.phase.startsWith("zero_shot")).map((phase) => phase.accuracy.mean), 0))}`], ["Trained on", `${count(result.selection.size)} of ${count(result.n_pool)}`], ["Tested on", count(result.n_test)]]} /><//>`}
       <${Timeline} work=${job} />
       ${result && html`<${Results} job=${job} result=${result} />`}
       <${Curves} result=${result} epochs=${epochs} />

@@ -47,14 +47,31 @@ export const Facts = ({ facts }) => html`<dl class="facts">
   ${facts.filter(([, value]) => value != null && value !== "").map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
 </dl>`;
 
-/** A table that becomes a list of cards on a phone. Columns: { name, value(row), numeric }. */
+const FEW = 4;
+
+/** Whether a part of the page has more in it than fits: only then should the keyboard have to stop there. */
+function useOverflow() {
+  const place = useRef(null);
+  const [isWider, setWider] = useState(false);
+  useEffect(() => {
+    const box = place.current;
+    const observer = new ResizeObserver(() => setWider(box.scrollWidth > box.clientWidth));
+    observer.observe(box);
+    observer.observe(box.firstElementChild);
+    return () => observer.disconnect();
+  }, []);
+  return [place, isWider];
+}
+
+/** A table; one of many columns becomes a list of cards on a phone. Columns: { name, value(row), numeric }. */
 export function Table({ columns, rows, caption, keyOf }) {
-  return html`<div class="scroll"><table>
+  const [place, isWider] = useOverflow();
+  return html`<div class="scroll" ref=${place} tabindex=${isWider ? 0 : undefined} role=${isWider ? "region" : undefined} aria-label=${isWider ? caption || "Table" : undefined}><table class=${columns.length > FEW ? "wide" : ""}>
     ${caption && html`<caption>${caption}</caption>`}
     <thead><tr>${columns.map((column) => html`<th key=${column.name} scope="col" class=${column.numeric ? "numeric" : ""}>${column.name}</th>`)}</tr></thead>
     <tbody>${rows.map(
       (row, index) => html`<tr key=${keyOf ? keyOf(row) : index} class=${row.mark || ""}>
-        ${columns.map((column) => html`<td key=${column.name} data-label=${column.name} class=${column.numeric ? "numeric" : ""}>${column.value(row)}</td>`)}
+        ${columns.map((column) => html`<td key=${column.name} data-label=${column.name} class=${column.numeric ? "numeric" : ""}><div>${column.value(row)}</div></td>`)}
       </tr>`,
     )}</tbody>
   </table></div>`;

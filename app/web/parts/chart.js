@@ -7,10 +7,10 @@ export const SERIES = ["series-1", "series-2", "series-3", "series-4", "series-5
 
 const axis = (title, extra = {}) => ({
   title: { display: true, text: title, color: colour("quiet") },
-  ticks: { color: colour("quiet"), maxTicksLimit: 8 },
   grid: { color: colour("line") },
   border: { color: colour("line") },
   ...extra,
+  ticks: { color: colour("quiet"), maxTicksLimit: 8, ...extra.ticks },
 });
 
 const legend = (datasets) => ({
@@ -59,7 +59,7 @@ export function Chart({ title, type = "line", series, x, y, tall, marks, tooltip
   return html`<figure class="chart">
     <figcaption>${title}</figcaption>
     <div class=${tall ? "canvas tall" : "canvas"}><canvas ref=${canvas} role="img" aria-label=${title}></canvas></div>
-    <details><summary>Numbers</summary><div class="scroll short" tabindex="0" role="region" aria-label=${`${title}: numbers`}><table class="plain">
+    <details><summary>Numbers</summary><div class="scroll short" tabindex="0" role="region" aria-label=${`${title}: numbers`}><table>
       <thead><tr><th scope="col">Series</th><th scope="col" class="numeric">${x.title}</th><th scope="col" class="numeric">${y.title}</th></tr></thead>
       <tbody>${told.flatMap((one) =>
         one.points.map((point, index) => html`<tr key=${`${one.label}${index}`}><td>${point.name || one.label}</td><td class="numeric">${number(point.x, 2)}</td><td class="numeric">${number(point.y)}</td></tr>`),
