@@ -116,7 +116,15 @@ def create_app(settings: Settings | None = None, *, queue: JobQueue | None = Non
             await app.state.rate_limits.close()
         app.state.database.close()
 
-    app = FastAPI(title="OT3L", version=version("ot3l"), description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="OT3L",
+        version=version("ot3l"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        # Theirs load from another host; app/api/dashboard.py has ours.
+        docs_url=None,
+        redoc_url=None,
+    )
     app.router.generate_unique_id_function = operation_id
     # Routes are tried one after the other: what is asked for most often comes first.
     work = (jobs, distances, selections, datasets, uploads, steering, deletion, events)

@@ -25,9 +25,7 @@ from app.services.keyring import KeyRing
 from app.settings import Settings, is_loopback
 from app.store.sessions import DATABASE_DOWN
 
-OPEN_PATHS: Final = frozenset(
-    {"/", "/health/live", "/health/ready", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
-)
+OPEN_PATHS: Final = frozenset({"/", "/docs", "/health/live", "/health/ready", "/openapi.json"})
 _OPEN_BELOW: Final = "/web/"
 """What anybody may ask for: the dashboard's files tell nothing of anybody's work."""
 _ADMIN_PATHS: Final = ("/keys", "/metrics")

@@ -149,6 +149,16 @@ def test_a_form_is_filled_in_by_keys_alone_and_tells_what_is_wrong_where_it_is(s
         expect(page.locator(".field.wrong", has_text="Budget")).to_contain_text("greater than or equal to 2")
 
 
+def test_the_document_can_be_read_and_tried(service, chromium):
+    with visiting(chromium, service.local.url) as page:
+        page.goto("/docs")
+        expect(page.get_by_role("heading", name="OT3L")).to_be_visible()
+        page.locator("#operations-health-get_liveness, [id^='operations-health-']").first.click()
+        page.get_by_role("button", name="Try it out").click()
+        page.get_by_role("button", name="Execute").click()
+        expect(page.locator(".live-responses-table .response").first).to_contain_text("200")
+
+
 def test_thumbnails_are_pictures_of_what_they_say(service, chromium, work_done):
     with visiting(chromium, service.local.url) as page:
         for address in ("/datasets/mnist-5k", work_done[0], work_done[3]):

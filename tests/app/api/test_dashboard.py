@@ -27,18 +27,27 @@ def test_the_page_is_under_a_strict_policy(client):
     assert reply.headers["Content-Type"].startswith("text/html")
     assert found["default-src"] == ["'none'"]
     allowed = {source for sources in found.values() for source in sources}
-    assert {source for source in allowed if not source.startswith("'sha256-")} == {"'none'", "'self'", "blob:"}
+    assert {source for source in allowed if not source.startswith("'sha256-")} == {"'none'", "'self'", "blob:", "data:"}
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
     assert reply.headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_the_only_script_inside_the_page_is_allowed_by_its_hash(client):
-    page = client.get("/")
+@pytest.mark.parametrize("address", ["/", "/docs"])
+def test_the_only_script_inside_a_page_is_allowed_by_its_hash(client, address):
+    page = client.get(address)
     inside = re.findall(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", page.text, re.DOTALL)
     hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in inside]
     assert len(inside) == 1
-    assert [source for source in policy(page)["script-src"] if "sha256" in source] == hashes
+    assert policy(page)["script-src"] == ["'self'", *hashes]
     assert not re.search(r"\son\w+=|\sstyle=", page.text)
+
+
+def test_the_document_is_a_page_that_loads_nothing_from_elsewhere(client):
+    page = client.get("/docs")
+    places = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(places) == 3
+    assert {client.get(f"/{place}").status_code for place in places} == {200}
+    assert policy(page)["default-src"] == ["'none'"]
 
 
 @pytest.mark.parametrize("name", FILES)
