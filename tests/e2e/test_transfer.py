@@ -154,7 +154,11 @@ def test_a_distance_is_certified_and_zero_to_itself(service):
     whole = apart["dataset_distance"]
     assert 0 < whole["lower"] <= whole["value"] <= whole["upper"]
     assert np.array(apart["label_distances"]).shape == (10, 10)
+    drawn = apart["class_map"]
+    assert {np.array(drawn[role]).shape for role in ("source", "target")} == {(10, 2)}
+    assert 0 < drawn["explained"] < 1
     itself = service.run("/distances", {**body, "target": "digits"})["result"]
+    np.testing.assert_allclose(itself["class_map"]["source"], itself["class_map"]["target"], atol=1e-6)
     assert itself["dataset_distance"]["value"] < 1e-2 * whole["value"]
     assert [entry["nearest_source"] for entry in itself["classes"]] == itself["target_classes"]
 
