@@ -41,7 +41,7 @@ def _compute(record: DatasetRecord, reporter: Reporter, here: Resources) -> Outc
     on_progress = reporter.enter(Phase.READING)
     try:
         dataset = open_files(record, here, on_progress)
-        shown = _decode_all(dataset, pick_from_dataset(dataset), on_progress)
+        shown = decode_all(dataset, pick_from_dataset(dataset), on_progress)
     except CoreError as error:
         error.field = _field_to_blame(error.field, record.request)
         raise
@@ -52,26 +52,38 @@ def _compute(record: DatasetRecord, reporter: Reporter, here: Resources) -> Outc
     return Outcome(values, _save(record, shown, here))
 
 
-def _decode_all(
+def decode_all(
     dataset: ImageDataset, picks: Sequence[Pick], on_progress: OnProgress
 ) -> list[tuple[GalleryImage, Image.Image]]:
-    """Find damaged images now, and not in the middle of a job; and keep small copies of some."""
+    """Find damaged images now, and not in the middle of a job; and keep small copies of some.
+
+    Args:
+        dataset: Every image of it is decoded once.
+        picks: Which to keep.
+        on_progress: Called after each image.
+
+    Returns:
+        What was kept, in the order of the picks, without what has no thumbnail.
+
+    Raises:
+        DataError: If an image cannot be read or decoded.
+    """
     splits: dict[Split, ImageSplit] = {"pool": dataset.pool}
     if dataset.test is not None:
         splits["test"] = dataset.test
-    place_of = {(pick.split, pick.index): place for place, pick in enumerate(picks)}
+    wanted = {(pick.split, pick.index) for pick in picks}
     total, done = sum(len(split) for split in splits.values()), 0
-    thumbnails: dict[int, Image.Image | None] = {}
+    small: dict[tuple[Split, int], Image.Image | None] = {}
     for name, split in splits.items():
         for index in range(len(split)):
             picture = split.images.picture(index)
-            if (place := place_of.get((name, index))) is not None:
-                thumbnails[place] = shrink(picture, picks[place].about.id)
+            if (name, index) in wanted:
+                small[name, index] = shrink(picture, split.sample_ids[index])
             done += 1
             # After each one: a few dozen of the largest take longer than somebody who cancels should wait.
             on_progress(done / total)
-    made = ((pick.about, thumbnails[place]) for place, pick in enumerate(picks))
-    return [(about, small) for about, small in made if small is not None]
+    made = ((pick.about, small[pick.split, pick.index]) for pick in picks)
+    return [(about, shown) for about, shown in made if shown is not None]
 
 
 def _save(
