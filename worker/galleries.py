@@ -117,6 +117,40 @@ def spread_over(samples: Sequence[ManifestSample], chosen: ImageSplit) -> tuple[
     return chosen.take(np.array(places, dtype=np.int64)), about
 
 
+def decode_all(
+    dataset: ImageDataset, picks: Sequence[Pick], on_progress: OnProgress
+) -> list[tuple[GalleryImage, Image.Image]]:
+    """Find damaged images now, and not in the middle of a job; and keep small copies of some.
+
+    Args:
+        dataset: Every image of it is decoded once.
+        picks: Which to keep.
+        on_progress: Called after each image.
+
+    Returns:
+        What was kept, in the order of the picks, without what has no thumbnail.
+
+    Raises:
+        DataError: If an image cannot be read or decoded.
+    """
+    splits: dict[Split, ImageSplit] = {"pool": dataset.pool}
+    if dataset.test is not None:
+        splits["test"] = dataset.test
+    wanted = {(pick.split, pick.index) for pick in picks}
+    total, done = sum(len(split) for split in splits.values()), 0
+    small: dict[tuple[Split, int], Image.Image | None] = {}
+    for name, split in splits.items():
+        for index in range(len(split)):
+            picture = split.images.picture(index)
+            if (name, index) in wanted:
+                small[name, index] = shrink(picture, split.sample_ids[index])
+            done += 1
+            # After each one: a few dozen of the largest take longer than somebody who cancels should wait.
+            on_progress(done / total)
+    made = ((pick.about, small[pick.split, pick.index]) for pick in picks)
+    return [(about, shown) for about, shown in made if shown is not None]
+
+
 def shrink(picture: Image.Image, sample_id: str) -> Image.Image | None:
     """A thumbnail; None where it cannot be made, for that is no reason to fail."""
     try:

@@ -13,11 +13,11 @@ from PIL import Image
 from app.schemas.galleries import Gallery
 from app.schemas.selections import ManifestSample
 from ot3l_core.data.images import UNLABELLED, ArrayImages, ImageDataset, ImageSplit, unlabelled_dataset
-from ot3l_core.errors import Cancelled
+from ot3l_core.errors import Cancelled, CorruptImageError
 from ot3l_core.progress import ignore_progress
 from ot3l_core.selection import Selection
 from tests.generators.images import Colours, colour_of
-from worker.galleries import best_of, draw_gallery, pick_from_dataset, shrink, spread_over, write_gallery
+from worker.galleries import best_of, decode_all, draw_gallery, pick_from_dataset, shrink, spread_over, write_gallery
 
 
 def split_of(labels, *, prefix="s", broken=()):
@@ -25,12 +25,13 @@ def split_of(labels, *, prefix="s", broken=()):
     return ImageSplit(Colours(len(labels), broken), np.array(labels, dtype=np.int64), ids)
 
 
-def dataset_of(pool, test=None):
+def dataset_of(pool, test=None, broken=None):
     """Classes with so many samples each, mixed with each other."""
 
     def split(counts, prefix):
         labels = np.repeat(np.arange(len(counts)), counts)
-        return split_of(np.random.default_rng(3).permutation(labels), prefix=prefix)
+        mixed = np.random.default_rng(3).permutation(labels)
+        return split_of(mixed, prefix=prefix, broken=(broken or {}).get(prefix, ()))
 
     classes = tuple(f"class {label}" for label in range(len(pool)))
     return ImageDataset(classes, split(pool, "pool"), None if test is None else split(test, "test"))
@@ -228,3 +229,30 @@ def test_grey_arrays_are_shown_like_any_other(tmp_path):
     split = ImageSplit(ArrayImages(pixels), np.zeros(2, dtype=np.int64), ("a", "b"))
     draw_gallery(tmp_path, *about_all(split), ignore_progress)
     assert all(abs(value - 200) < 6 for colour in colours_in(tmp_path, 2) for value in colour)
+
+
+def halves(count):
+    return [count // 2, count - count // 2] if count else None
+
+
+@pytest.mark.parametrize(("n_pool", "n_test"), [(70, 20), (9, 30), (50, 0)])
+def test_every_image_is_decoded_once_and_some_are_kept(n_pool, n_test):
+    made = dataset_of(halves(n_pool), halves(n_test))
+    picks = pick_from_dataset(made)
+    shares = []
+    shown = decode_all(made, picks, shares.append)
+    assert [about for about, _ in shown] == [pick.about for pick in picks]
+    for pick, (_, small) in zip(picks, shown, strict=True):
+        assert small.size == (64, 64)
+        assert small.getpixel((32, 32)) == colour_of(pick.index)
+    for split in filter(None, (made.pool, made.test)):
+        assert split.images.asked == dict.fromkeys(range(len(split)), 1)
+    assert shares == [done / (n_pool + n_test) for done in range(1, n_pool + n_test + 1)]
+
+
+@pytest.mark.parametrize("split", ["pool", "test"])
+def test_a_damaged_image_is_found_whether_it_is_shown_or_not(split):
+    for place in (0, 17, 49):
+        made = dataset_of([25, 25], [25, 25], broken={split: {place}})
+        with pytest.raises(CorruptImageError):
+            decode_all(made, pick_from_dataset(made), ignore_progress)

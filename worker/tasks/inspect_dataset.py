@@ -14,13 +14,12 @@ from PIL import Image
 
 from app.queue import TaskName
 from app.schemas.datasets import ClassRead, DatasetSummary
-from app.schemas.galleries import GalleryImage, Split
+from app.schemas.galleries import GalleryImage
 from app.store.records import ArtifactRecord, DatasetRecord
-from ot3l_core.data.images import ImageDataset, ImageSplit
+from ot3l_core.data.images import ImageDataset
 from ot3l_core.errors import CoreError
 from ot3l_core.names import Phase
-from ot3l_core.progress import OnProgress
-from worker.galleries import Pick, pick_from_dataset, shrink, write_gallery
+from worker.galleries import decode_all, pick_from_dataset, write_gallery
 from worker.inputs import open_files
 from worker.lifecycle import Lifecycle, Outcome
 from worker.outputs import store_artifact
@@ -50,40 +49,6 @@ def _compute(record: DatasetRecord, reporter: Reporter, here: Resources) -> Outc
     values = {"digest": dataset.digest, "result": summary.model_dump(mode="json")}
     reporter.enter(Phase.SAVING)
     return Outcome(values, _save(record, shown, here))
-
-
-def decode_all(
-    dataset: ImageDataset, picks: Sequence[Pick], on_progress: OnProgress
-) -> list[tuple[GalleryImage, Image.Image]]:
-    """Find damaged images now, and not in the middle of a job; and keep small copies of some.
-
-    Args:
-        dataset: Every image of it is decoded once.
-        picks: Which to keep.
-        on_progress: Called after each image.
-
-    Returns:
-        What was kept, in the order of the picks, without what has no thumbnail.
-
-    Raises:
-        DataError: If an image cannot be read or decoded.
-    """
-    splits: dict[Split, ImageSplit] = {"pool": dataset.pool}
-    if dataset.test is not None:
-        splits["test"] = dataset.test
-    wanted = {(pick.split, pick.index) for pick in picks}
-    total, done = sum(len(split) for split in splits.values()), 0
-    small: dict[tuple[Split, int], Image.Image | None] = {}
-    for name, split in splits.items():
-        for index in range(len(split)):
-            picture = split.images.picture(index)
-            if (name, index) in wanted:
-                small[name, index] = shrink(picture, split.sample_ids[index])
-            done += 1
-            # After each one: a few dozen of the largest take longer than somebody who cancels should wait.
-            on_progress(done / total)
-    made = ((pick.about, small[pick.split, pick.index]) for pick in picks)
-    return [(about, shown) for about, shown in made if shown is not None]
 
 
 def _save(
