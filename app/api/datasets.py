@@ -49,9 +49,7 @@ def describe_dataset(name_or_id: DatasetName, patch: DatasetPatch, context: Writ
 
 
 @router.head("/{name_or_id}/artifacts/{name}", include_in_schema=False)
-@router.get(
-    "/{name_or_id}/artifacts/{name}", response_class=Response, responses=FILE_RESPONSES | problems(404, 409, 416)
-)
+@router.get("/{name_or_id}/artifacts/{name}", response_class=Response, responses=FILE_RESPONSES)
 def get_dataset_artifact(
     name_or_id: DatasetName, name: ArtifactName, context: ReadingDep, asked: ConditionsDep
 ) -> Response:
