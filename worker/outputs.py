@@ -13,6 +13,8 @@ from app.schemas.selections import GroupRead, Manifest, ManifestResult, Manifest
 from app.store.blobs import BlobStore
 from app.store.records import (
     ArtifactRecord,
+    DatasetArtifactRecord,
+    DatasetRecord,
     DistanceArtifactRecord,
     DistanceRecord,
     JobArtifactRecord,
@@ -31,6 +33,7 @@ MEDIA_TYPES = {
     ".json": "application/json",
     ".csv": "text/csv; charset=utf-8",
     ".png": "image/png",
+    ".webp": "image/webp",
     ".svg": "image/svg+xml",
     ".md": "text/markdown; charset=utf-8",
     ".onnx": "application/octet-stream",
@@ -161,7 +164,9 @@ def write_matrix(path: Path, names: Sequence[str], values: Sequence[Sequence[flo
     write_rows(path, ("dataset", *names), rows)
 
 
-def store_artifact(owner: JobRecord | DistanceRecord | SelectionRecord, path: Path, blobs: BlobStore) -> ArtifactRecord:
+def store_artifact(
+    owner: JobRecord | DistanceRecord | SelectionRecord | DatasetRecord, path: Path, blobs: BlobStore
+) -> ArtifactRecord:
     """Put a file into the blob store, under a key made of its content.
 
     Two attempts at the same work write equal bytes to equal keys, so that neither can harm the other.
@@ -184,3 +189,5 @@ def store_artifact(owner: JobRecord | DistanceRecord | SelectionRecord, path: Pa
             return DistanceArtifactRecord(distance_id=owner.id, **told)
         case SelectionRecord():
             return SelectionArtifactRecord(selection_id=owner.id, **told)
+        case DatasetRecord():
+            return DatasetArtifactRecord(dataset_id=owner.id, **told)

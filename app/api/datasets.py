@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response, status
 
 from app.api.dependencies import PollingDep, ReadingDep, SubmittingDep, WritingDep
+from app.api.files import FILE_RESPONSES, ArtifactName, ConditionsDep, send_artifact
 from app.api.idempotency import AskedDep
 from app.api.paging import PAGE, send_page
 from app.api.problems import problems
@@ -15,6 +16,7 @@ from app.schemas.listing import DescribedListQuery
 from app.schemas.work import DatasetName
 from app.services.datasets import plan_dataset, read_dataset
 from app.services.describing import change_description
+from app.services.reading import artifact_of
 from app.store.records import DatasetRecord
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
@@ -44,3 +46,12 @@ def describe_dataset(name_or_id: DatasetName, patch: DatasetPatch, context: Writ
     """Change a dataset's tags or metadata."""
     found = read_dataset(context, name_or_id)
     return send(DatasetRead, change_description(context, DatasetRecord, found.id, patch))
+
+
+@router.head("/{name_or_id}/artifacts/{name}", include_in_schema=False)
+@router.get("/{name_or_id}/artifacts/{name}", response_class=Response, responses=FILE_RESPONSES)
+def get_dataset_artifact(
+    name_or_id: DatasetName, name: ArtifactName, context: ReadingDep, asked: ConditionsDep
+) -> Response:
+    """Download a file that the inspection made: some of the images as thumbnails, or what these show."""
+    return send_artifact(artifact_of(read_dataset(context, name_or_id), name), context.blobs, asked)

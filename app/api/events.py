@@ -14,11 +14,12 @@ from app.api.problems import TEXT, problems, reference
 from app.schemas.events import ArtifactLink, ArtifactList, EventRead, LineRead, MetricsRead
 from app.services.events import Watcher, is_told, read_lines, read_metrics
 from app.store.events import Event
-from app.store.records import DistanceRecord, JobRecord, SelectionRecord
+from app.store.records import DatasetRecord, DistanceRecord, JobRecord, SelectionRecord
 
 RETRY_MILLISECONDS: Final = 2000
 PING_SECONDS: Final = 15
 _LAST: Final = 2**31 - 1
+_MAKERS: Final = (DatasetRecord, DistanceRecord, JobRecord, SelectionRecord)
 # As OpenAPI 3.2 describes a stream of events: the schema is that of each.
 _MESSAGE = {
     "type": "object",
@@ -130,7 +131,7 @@ def _add_artifacts(noun: Noun) -> None:
     def list_artifacts(reference: Annotated[Reference, Depends(noun.refer)], context: ReadingDep) -> ArtifactList:
         """List its files with size, sha256, media type and address; there are none before it has succeeded."""
         record = reference.find(context)
-        files = record.artifacts if isinstance(record, JobRecord | DistanceRecord | SelectionRecord) else ()
+        files = record.artifacts if isinstance(record, _MAKERS) else ()
         base = f"/{noun.plural}/{record.id}/artifacts"
         return ArtifactList(
             items=[
@@ -155,5 +156,4 @@ def get_job_metrics(reference: Annotated[Reference, Depends(JOBS.refer)], contex
 for _noun in (JOBS, DISTANCES, SELECTIONS, DATASETS):
     _add_events(_noun)
     _add_logs(_noun)
-for _noun in (JOBS, DISTANCES, SELECTIONS):
     _add_artifacts(_noun)

@@ -18,6 +18,7 @@ from pydantic import (
 from app.schemas.listing import NEXT
 from app.schemas.work import (
     PRINTABLE,
+    ArtifactRead,
     Described,
     Description,
     DescriptionPatch,
@@ -286,6 +287,7 @@ class DatasetRead(WorkRead, Described):
     upload: UUID | None = Field(validation_alias="upload_id", description="What it is read from, if that was uploaded.")
     digest: str | None = Field(description="sha256 over all images and labels; the same for every packaging.")
     result: DatasetSummary | None = Field(description="What inspection found, once it succeeded.")
+    artifacts: list[ArtifactRead] = Field(description="None where it was inspected before there were galleries.")
 
     @field_validator("format", mode="before")
     @classmethod

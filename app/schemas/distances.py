@@ -8,7 +8,7 @@ from pydantic.config import JsonDict
 
 from app.schemas.features import FeatureRequest
 from app.schemas.listing import NEXT
-from app.schemas.work import ArtifactRead, DatasetName, NameOfDataset, Reply, ReusableSubmission, WorkRead
+from app.schemas.work import ArtifactRead, DatasetName, NameOfDataset, Reply, ReusableSubmission, Share, WorkRead
 from ot3l_core.names import ClassScore, LabelDistanceMethod, TransportMethod
 
 PAIR_EXAMPLE: JsonDict = {"source": "digits", "target": "mnist-5k", "input_size": 112, "max_samples": 1500}
@@ -116,6 +116,17 @@ class RankStabilityRead(Reply):
     n_resamples: int
 
 
+PointRead: TypeAlias = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+class ClassMapRead(Reply):
+    """The classes of both datasets as points of one plane, in feature units."""
+
+    source: list[PointRead] = Field(description="One for each source class.")
+    target: list[PointRead] = Field(description="One for each target class.")
+    explained: Share = Field(description="Share of the variance of all class means that the plane shows.")
+
+
 class PairResult(Reply):
     """Everything that was measured between a source and a target."""
 
@@ -126,6 +137,10 @@ class PairResult(Reply):
     label_distances: list[list[float]] = Field(description="Row: source class. Column: target class. Feature units.")
     classes: list[ClassDistance] = Field(description="Target classes, in the order of target_classes.")
     rank_stability: RankStabilityRead | None
+    class_map: ClassMapRead | None = Field(
+        default=None,
+        description="The first two principal components of all class means. Missing from results of earlier versions.",
+    )
     n_source: int
     n_target: int
 

@@ -129,11 +129,20 @@ def read_artifact(
         NotFoundError: If there is no such work, or it makes no such file.
         NotReadyError: If it has not made it yet.
     """
-    record = read_work(context, kind, work_id)
+    return artifact_of(read_work(context, kind, work_id), name)
+
+
+def artifact_of(record: JobRecord | DistanceRecord | SelectionRecord | DatasetRecord, name: str) -> ArtifactRecord:
+    """A file that work made.
+
+    Raises:
+        NotFoundError: If it makes no such file.
+        NotReadyError: If it has not made it yet.
+    """
     for artifact in record.artifacts:
         if artifact.name == name:
             return artifact
-    noun = NOUN[kind]
+    noun = NOUN[type(record)]
     if record.state == WorkState.SUCCEEDED:
-        raise NotFoundError(f"The {noun} has no artifact {name!r}; GET /{noun}s/{work_id} lists those it has.")
+        raise NotFoundError(f"The {noun} has no artifact {name!r}; GET /{noun}s/{record.id} lists those it has.")
     raise NotReadyError(f"The {noun} is {record.state}: its files are there once it has succeeded.")

@@ -41,7 +41,7 @@ def add_dataset(
     given_up = delete(DatasetRecord).where(*_named(origin.owner, name), _ENDED_BADLY).returning(DatasetRecord.id)
     gone = session.scalars(given_up).all()
     session.execute(delete(EventRecord).where(EventRecord.work_id.in_(gone)))
-    record = DatasetRecord(**origin.columns, **described, name=name, request=request)
+    record = DatasetRecord(**origin.columns, **described, name=name, request=request, artifacts=[])
     try:
         with session.begin_nested():
             session.add(record)

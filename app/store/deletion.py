@@ -8,6 +8,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.states import WorkState
 from app.store.records import (
+    DatasetArtifactRecord,
     DatasetRecord,
     DistanceArtifactRecord,
     DistanceDatasetRecord,
@@ -22,7 +23,7 @@ from app.store.records import (
 )
 
 _PARTS: Final[dict[type[WorkRecord], tuple[InstrumentedAttribute[UUID], ...]]] = {
-    DatasetRecord: (),
+    DatasetRecord: (DatasetArtifactRecord.dataset_id,),
     DistanceRecord: (DistanceArtifactRecord.distance_id, DistanceDatasetRecord.distance_id),
     SelectionRecord: (SelectionArtifactRecord.selection_id,),
     JobRecord: (JobArtifactRecord.job_id, JobManifestRecord.job_id),

@@ -30,6 +30,7 @@ from sqlalchemy.orm import Session
 from app.store.clock import UtcDateTime
 from app.store.records import (
     ArtifactRecord,
+    DatasetArtifactRecord,
     DatasetRecord,
     DistanceArtifactRecord,
     DistanceDatasetRecord,
@@ -55,6 +56,7 @@ _OWN: Final[dict[type[WorkRecord], tuple[str, ...]]] = {
     JobRecord: ("name", "tags", "notes", "strategy", "alpha"),
 }
 _FILES: Final[dict[type[WorkRecord], tuple[type[ArtifactRecord], str]]] = {
+    DatasetRecord: (DatasetArtifactRecord, "dataset_id"),
     DistanceRecord: (DistanceArtifactRecord, "distance_id"),
     SelectionRecord: (SelectionArtifactRecord, "selection_id"),
     JobRecord: (JobArtifactRecord, "job_id"),
@@ -197,11 +199,10 @@ def _columns(kind: type[WorkRecord], dialect: str) -> tuple[ColumnElement[Any], 
         pair = _json(dialect, position=members.c.position, name=datasets.c.name)
         named = select(pair).join_from(members, datasets).where(members.c.distance_id == table.c.id)
         columns.append(named.scalar_subquery().label("datasets"))
-    if kind in _FILES:
-        record, belongs_to = _FILES[kind]
-        files = record.__table__
-        listed = _json(dialect, **{name: files.c[name] for name in ("name", "size", "sha256", "media_type")})
-        columns.append(select(listed).where(files.c[belongs_to] == table.c.id).scalar_subquery().label("artifacts"))
+    record, belongs_to = _FILES[kind]
+    files = record.__table__
+    listed = _json(dialect, **{name: files.c[name] for name in ("name", "size", "sha256", "media_type")})
+    columns.append(select(listed).where(files.c[belongs_to] == table.c.id).scalar_subquery().label("artifacts"))
     return tuple(columns)
 
 
@@ -219,8 +220,7 @@ def _json(dialect: str, **columns: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _shape(row: Shown) -> Shown:
-    if "artifacts" in row:
-        row["artifacts"] = sorted(row["artifacts"] or (), key=lambda artifact: artifact["name"])
+    row["artifacts"] = sorted(row["artifacts"] or (), key=lambda artifact: artifact["name"])
     if "datasets" in row:
         members = sorted(row["datasets"], key=lambda member: member["position"])
         row["datasets"] = [member["name"] for member in members]

@@ -14,6 +14,8 @@ from app.store.clock import now_plus
 from app.store.records import (
     ArtifactRecord,
     ChoreRecord,
+    DatasetArtifactRecord,
+    DatasetRecord,
     DeliveryRecord,
     DistanceArtifactRecord,
     DistanceRecord,
@@ -31,6 +33,7 @@ _MAKERS: Final[dict[str, tuple[type[WorkRecord], type[ArtifactRecord], Instrumen
     "jobs": (JobRecord, JobArtifactRecord, JobArtifactRecord.job_id),
     "distances": (DistanceRecord, DistanceArtifactRecord, DistanceArtifactRecord.distance_id),
     "selections": (SelectionRecord, SelectionArtifactRecord, SelectionArtifactRecord.selection_id),
+    "datasets": (DatasetRecord, DatasetArtifactRecord, DatasetArtifactRecord.dataset_id),
 }
 _UPLOADS: Final = "uploads"
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from app.states import WorkState
 from app.store.records import (
     ArtifactRecord,
+    DatasetArtifactRecord,
     DatasetRecord,
     DistanceArtifactRecord,
     DistanceRecord,
@@ -48,6 +49,7 @@ def stored_bytes(session: Session, owner: str) -> int:
     sizes = [
         _size_of(JobArtifactRecord, JobArtifactRecord.job_id, JobRecord, owner),
         _size_of(DistanceArtifactRecord, DistanceArtifactRecord.distance_id, DistanceRecord, owner),
+        _size_of(DatasetArtifactRecord, DatasetArtifactRecord.dataset_id, DatasetRecord, owner),
         _size_of(SelectionArtifactRecord, SelectionArtifactRecord.selection_id, SelectionRecord, owner),
         select(func.coalesce(func.sum(UploadRecord.size), 0)).where(UploadRecord.owner == owner).scalar_subquery(),
     ]

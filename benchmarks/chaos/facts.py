@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from app.states import EventKind, WorkState
 from app.store.records import (
+    DatasetArtifactRecord,
     DeliveryRecord,
     DistanceArtifactRecord,
     EventRecord,
@@ -181,7 +182,7 @@ def read_jobs(session: Session, shown: Mapping[str, str], without: Iterable[str]
 
 def read_artifact_keys(session: Session) -> frozenset[str]:
     """All keys that any artifact's row names."""
-    kinds = (JobArtifactRecord, DistanceArtifactRecord, SelectionArtifactRecord)
+    kinds = (JobArtifactRecord, DistanceArtifactRecord, SelectionArtifactRecord, DatasetArtifactRecord)
     return frozenset(key for kind in kinds for key in session.scalars(select(kind.key)))
 
 

@@ -6,12 +6,14 @@
 4. ``dataset_distance`` solves that transport problem, with a certificate and a score for every target sample.
 5. ``class_scores`` ranks the target classes; ``rank_stability`` says how far to trust the ranking.
 6. ``measure`` does 1 to 3 and 5, and 4 where a score needs it: what selection reads.
-7. ``dataset_matrix`` does 2 to 4 for every pair of many datasets, and says which are nearest to each other.
+7. ``class_map`` draws the classes of both in one plane.
+8. ``dataset_matrix`` does 2 to 4 for every pair of many datasets, and says which are nearest to each other.
 
 Source:
     alvarez2020geometric.
 """
 
+from ot3l_core.otd.class_map import ClassMap, class_map
 from ot3l_core.otd.dataset_distance import DatasetDistance, dataset_distance
 from ot3l_core.otd.ground_cost import ground_cost
 from ot3l_core.otd.label_distances import label_distances
@@ -21,12 +23,14 @@ from ot3l_core.otd.scaling import scale_features
 from ot3l_core.otd.scores import RankStability, class_scores, rank_stability
 
 __all__ = [
+    "ClassMap",
     "DatasetDistance",
     "DatasetMatrix",
     "Measured",
     "Merge",
     "Nearest",
     "RankStability",
+    "class_map",
     "class_scores",
     "dataset_distance",
     "dataset_matrix",

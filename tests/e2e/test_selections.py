@@ -29,6 +29,8 @@ def truth(service, uploads):
     body = {"format": "image_folder", "path": "sorted", "name": "unsorted", "labelled": False}
     dataset = service.run("/datasets", body)
     assert dataset["result"] == {"classes": [], "n_pool": 150, "n_test": 0}
+    shown = service.get("/datasets/unsorted/artifacts/gallery.json")["images"]
+    assert [image["class"] for image in shown] == [None] * 150
     return {f"{label}/{index}.png": str(label) for index, label in enumerate(load_digits().target[:150].tolist())}
 
 
@@ -60,6 +62,9 @@ def test_labels_for_a_few_of_many_images_make_a_checkpoint(service, truth, tmp_p
     _, rows = manifest(service, selection)
     assert {row["reason"] for row in rows} == {"far", "near"}
     assert all(row["file"] == row["id"] and row["score"] and not row["label"] for row in rows)
+    shown = service.get(f"/selections/{selection['id']}/artifacts/gallery.json")["images"]
+    told = [(image["id"], image["class"], image["reason"], str(image["score"])) for image in shown]
+    assert told == [(row["id"], row["group"], row["reason"], row["score"]) for row in rows]
     labelled = filled_in(rows[:50], truth)
     job = {**SMALL, **TRAINING, "target": "unsorted", "selection": selection["id"], "test": "digits"}
     done = service.run("/jobs", job | {"labels_csv": labelled})

@@ -7,6 +7,7 @@ import io
 import pickle
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import httpx2
@@ -126,6 +127,7 @@ def test_what_was_chosen_to_cover_the_pool_says_how_much_of_it(service, jobs):
 def test_a_report_is_there_to_look_at_and_to_pass_on(service, jobs):
     job = jobs["uniform"]
     made = {"checkpoint.safetensors", "model_card.md", "predictions.csv", "report.png", "report.svg", "selection.csv"}
+    made |= {"gallery.json", "gallery.webp"}
     assert {artifact["name"] for artifact in job["artifacts"]} == made
     path = f"/jobs/{job['id']}/artifacts"
     with Image.open(io.BytesIO(service.client.get(f"{path}/report.png").content)) as picture:
@@ -133,6 +135,42 @@ def test_a_report_is_there_to_look_at_and_to_pass_on(service, jobs):
     card = service.client.get(f"{path}/model_card.md")
     assert card.headers["content-type"] == "text/markdown; charset=utf-8"
     assert f"value: {job['result']['checkpoint']['accuracy']:.4f}" in card.text
+
+
+def gallery(service, location):
+    told = service.get(f"{location}/artifacts/gallery.json")
+    sheet = service.client.get(f"{location}/artifacts/gallery.webp").raise_for_status()
+    assert sheet.headers["content-type"] == "image/webp"
+    with Image.open(io.BytesIO(sheet.content)) as picture:
+        assert picture.size == (64 * told["columns"], 64 * -(-len(told["images"]) // told["columns"]))
+    return told["images"]
+
+
+@pytest.mark.parametrize("strategy", ["uniform", "mixed"])
+def test_a_gallery_shows_what_the_checkpoint_was_trained_on(service, jobs, strategy):
+    job = jobs[strategy]
+    shown = gallery(service, f"/jobs/{job['id']}")
+    text = service.client.get(f"/jobs/{job['id']}/artifacts/selection.csv").text
+    seed = str(job["result"]["checkpoint"]["seed"])
+    rows = {row["sample"]: row for row in csv.DictReader(io.StringIO(text)) if row["seed"] == seed}
+    assert {image["id"] for image in shown} <= rows.keys()
+    assert len(shown) == sum(min(count, 40) for count in Counter(row["label"] for row in rows.values()).values())
+    for image in shown:
+        row = rows[image["id"]]
+        assert (image["class"], image["reason"], image["split"]) == (row["label"], row["reason"], "pool")
+        assert image["score"] == (float(row["score"]) if row["score"] else None)
+    classes = [image["class"] for image in shown]
+    assert classes == sorted(classes, key=job["result"]["classes"].index)
+
+
+def test_a_gallery_shows_some_of_every_class_of_a_dataset(service):
+    listed = service.get("/datasets/mnist-5k")
+    assert [artifact["name"] for artifact in listed["artifacts"]] == ["gallery.json", "gallery.webp"]
+    shown = gallery(service, "/datasets/mnist-5k")
+    assert Counter(image["class"] for image in shown) == dict.fromkeys(map(str, range(10)), 12)
+    assert {image["split"] for image in shown} == {"pool"}
+    service.run("/datasets", {"format": "builtin", "dataset": "mnist-5k", "name": "mnist-again"})
+    assert service.get("/datasets/mnist-again")["artifacts"] == listed["artifacts"]
 
 
 def test_confidence_is_reported_and_calibrated_on_what_was_held_out(service, jobs):
@@ -154,7 +192,11 @@ def test_a_distance_is_certified_and_zero_to_itself(service):
     whole = apart["dataset_distance"]
     assert 0 < whole["lower"] <= whole["value"] <= whole["upper"]
     assert np.array(apart["label_distances"]).shape == (10, 10)
+    drawn = apart["class_map"]
+    assert {np.array(drawn[role]).shape for role in ("source", "target")} == {(10, 2)}
+    assert 0 < drawn["explained"] < 1
     itself = service.run("/distances", {**body, "target": "digits"})["result"]
+    np.testing.assert_allclose(itself["class_map"]["source"], itself["class_map"]["target"], atol=1e-6)
     assert itself["dataset_distance"]["value"] < 1e-2 * whole["value"]
     assert [entry["nearest_source"] for entry in itself["classes"]] == itself["target_classes"]
 

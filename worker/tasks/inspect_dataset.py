@@ -2,21 +2,27 @@
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
 from celery import shared_task
+from PIL import Image
 
 from app.queue import TaskName
 from app.schemas.datasets import ClassRead, DatasetSummary
-from app.store.records import DatasetRecord
+from app.schemas.galleries import GalleryImage
+from app.store.records import ArtifactRecord, DatasetRecord
 from ot3l_core.data.images import ImageDataset
 from ot3l_core.errors import CoreError
 from ot3l_core.names import Phase
-from ot3l_core.progress import OnProgress
+from worker.galleries import decode_all, pick_from_dataset, write_gallery
 from worker.inputs import open_files
 from worker.lifecycle import Lifecycle, Outcome
+from worker.outputs import store_artifact
 from worker.resources import Resources, resources
 from worker.telling import Reporter
 
@@ -34,25 +40,22 @@ def _compute(record: DatasetRecord, reporter: Reporter, here: Resources) -> Outc
     on_progress = reporter.enter(Phase.READING)
     try:
         dataset = open_files(record, here, on_progress)
-        _decode_all(dataset, on_progress)
+        shown = decode_all(dataset, pick_from_dataset(dataset), on_progress)
     except CoreError as error:
         error.field = _field_to_blame(error.field, record.request)
         raise
     summary = summarise(dataset)
     log.info("%d classes, %d images in the pool, %d to test on", len(summary.classes), summary.n_pool, summary.n_test)
-    return Outcome({"digest": dataset.digest, "result": summary.model_dump(mode="json")})
+    values = {"digest": dataset.digest, "result": summary.model_dump(mode="json")}
+    reporter.enter(Phase.SAVING)
+    return Outcome(values, _save(record, shown, here))
 
 
-def _decode_all(dataset: ImageDataset, on_progress: OnProgress) -> None:
-    """Find damaged images now, and not in the middle of a job."""
-    splits = [split for split in (dataset.pool, dataset.test) if split is not None]
-    total, done = sum(len(split) for split in splits), 0
-    for split in splits:
-        for index in range(len(split)):
-            split.images.picture(index)
-            done += 1
-            # After each one: a few dozen of the largest take longer than somebody who cancels should wait.
-            on_progress(done / total)
+def _save(
+    record: DatasetRecord, shown: Sequence[tuple[GalleryImage, Image.Image]], here: Resources
+) -> list[ArtifactRecord]:
+    with TemporaryDirectory(prefix="ot3l-") as folder:
+        return [store_artifact(record, path, here.blobs) for path in write_gallery(Path(folder), shown)]
 
 
 def _field_to_blame(field: str | None, request: dict[str, Any]) -> str | None:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from app.queue import TaskName
 from app.schemas.distances import (
     CertifiedDistance,
+    ClassMapRead,
     DistanceCreate,
     MatrixDistanceCreate,
     MatrixResult,
@@ -23,6 +24,7 @@ from app.store.records import ArtifactRecord, DatasetRecord, DistanceRecord
 from ot3l_core.data.samples import LabelledSamples
 from ot3l_core.names import ClassScore, Phase
 from ot3l_core.otd import (
+    class_map,
     class_scores,
     dataset_distance,
     dataset_matrix,
@@ -110,6 +112,7 @@ def measure(
             seed=request.seed,
             on_progress=portion(on_progress, 0.7, 1.0),
         )
+    drawn = class_map(source, target)
     return PairResult(
         dataset_distance=CertifiedDistance.model_validate(whole),
         source_classes=list(source.classes),
@@ -117,6 +120,7 @@ def measure(
         label_distances=distances.tolist(),
         classes=describe_classes(distances, scores, source.classes, target.classes),
         rank_stability=RankStabilityRead.model_validate(stability) if stability else None,
+        class_map=ClassMapRead(source=drawn.source.tolist(), target=drawn.target.tolist(), explained=drawn.explained),
         n_source=len(source),
         n_target=len(target),
     )

@@ -20,6 +20,7 @@ from ot3l_core.otd import Measured, measure
 from ot3l_core.progress import OnProgress, portion
 from ot3l_core.selection import Selection, default_n_classes, pseudo_labels, select
 from ot3l_core.transfer import EnterPhase
+from worker.galleries import draw_gallery, spread_over
 from worker.inputs import draw, embed_split, features_of, open_backbone, open_registered, selection_settings
 from worker.lifecycle import Lifecycle, Outcome
 from worker.outputs import describe_choice, list_samples, store_artifact, write_manifest
@@ -56,7 +57,8 @@ def _compute(record: SelectionRecord, reporter: Reporter, here: Resources) -> Ou
         samples=list_samples(selection, images, pool, pool_labels=request.pool_labels),
     )
     described = describe_choice(selection, measured=measured, pool=pool, source=source, pool_labels=request.pool_labels)
-    artifacts = _save(record, manifest, here, reporter.enter(Phase.SAVING))
+    chosen = images.take(selection.indices.numpy())
+    artifacts = _save(record, manifest, chosen, here, reporter.enter(Phase.SAVING))
     return Outcome({"result": described.model_dump(mode="json")}, artifacts)
 
 
@@ -137,10 +139,10 @@ def choose(
 
 
 def _save(
-    record: SelectionRecord, manifest: Manifest, here: Resources, on_progress: OnProgress
+    record: SelectionRecord, manifest: Manifest, chosen: ImageSplit, here: Resources, on_progress: OnProgress
 ) -> list[ArtifactRecord]:
     with TemporaryDirectory(prefix="ot3l-") as folder:
         as_json, as_csv = Path(folder) / MANIFEST_JSON, Path(folder) / MANIFEST_CSV
         write_manifest(as_json, as_csv, manifest)
-        on_progress(0.5)
-        return [store_artifact(record, path, here.blobs) for path in (as_json, as_csv)]
+        gallery = draw_gallery(Path(folder), *spread_over(manifest.samples, chosen), portion(on_progress, 0.0, 0.9))
+        return [store_artifact(record, path, here.blobs) for path in (as_json, as_csv, *gallery)]

@@ -20,6 +20,7 @@ from ot3l_core.finetune.training import TrainingSettings
 from ot3l_core.names import Phase
 from ot3l_core.progress import OnProgress, portion
 from ot3l_core.transfer import Run, TransferResult, TransferSettings, run_transfer
+from worker.galleries import best_of, draw_gallery
 from worker.inputs import JobImages, draw, embed_split, open_backbone, open_registered, selection_settings
 from worker.job_files import CHECKPOINT, metadata_of, write_exports, write_report
 from worker.job_results import describe_transfer
@@ -180,8 +181,11 @@ def _save(
             paths += write_exports(checkpoint, request.exports, images, reporter.enter(Phase.EXPORTING))
         on_progress = reporter.enter(Phase.SAVING)
         paths += write_report(folder, record, request, images, network, described, result.runs, metadata)
+        selection = next(run.selection for run in result.runs if run.seed == network.seed)
+        shown = best_of(selection, images.pool, images.classes)
+        paths += draw_gallery(folder, *shown, portion(on_progress, 0.0, 0.5))
         artifacts = []
         for number, path in enumerate(paths):
-            on_progress(number / len(paths))
+            on_progress(0.5 + 0.5 * number / len(paths))
             artifacts.append(store_artifact(record, path, here.blobs))
     return artifacts

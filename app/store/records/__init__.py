@@ -8,6 +8,7 @@ from app.store.records.webhooks import DeliveryRecord, WebhookRecord
 from app.store.records.work import (
     USUAL_PRIORITY,
     ArtifactRecord,
+    DatasetArtifactRecord,
     DatasetRecord,
     DistanceArtifactRecord,
     DistanceDatasetRecord,
@@ -25,6 +26,7 @@ __all__ = [
     "USUAL_PRIORITY",
     "ArtifactRecord",
     "ChoreRecord",
+    "DatasetArtifactRecord",
     "DatasetRecord",
     "DeliveryRecord",
     "DistanceArtifactRecord",

@@ -116,6 +116,8 @@ class DatasetRecord(Described, WorkRecord):
     name: Mapped[str] = mapped_column(Name)
     upload_id: Mapped[UUID | None] = mapped_column(ForeignKey("uploads.id"), index=True)
     digest: Mapped[str | None] = mapped_column(String(64))
+    # Loaded when it is asked for: most who read a dataset read it because work needs it.
+    artifacts: Mapped[list["DatasetArtifactRecord"]] = relationship(order_by="DatasetArtifactRecord.name")
 
     @property
     def labelled(self) -> bool:
@@ -218,6 +220,14 @@ class ArtifactRecord(Record):
     size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     media_type: Mapped[str] = mapped_column(String(100))
+
+
+class DatasetArtifactRecord(ArtifactRecord):
+    """A file that the inspection of a dataset made."""
+
+    __tablename__ = "dataset_artifacts"
+
+    dataset_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"), primary_key=True)
 
 
 class JobArtifactRecord(ArtifactRecord):

@@ -77,5 +77,12 @@ export function useColours() {
   return turn;
 }
 
-/** A colour of the style sheet, by its name. */
-export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const probe = document.createElement("i");
+document.head.append(probe);
+
+/** A colour of the style sheet by its name, as a canvas takes it. */
+export function colour(name, opacity = 1) {
+  probe.style.color = `var(--${name})`;
+  const [red, green, blue] = getComputedStyle(probe).color.match(/\d+/g);
+  return `rgb(${red} ${green} ${blue} / ${opacity})`;
+}

@@ -31,7 +31,7 @@ export function Chart({ title, type = "line", series, x, y, tall, marks, tooltip
       label: one.label,
       data: one.points,
       borderColor: colour(one.colour),
-      backgroundColor: one.fill != null ? `${colour(one.colour)}26` : colour(one.colour),
+      backgroundColor: colour(one.colour, one.fill == null ? 1 : 0.15),
       borderDash: one.dashed ? [5, 4] : [],
       borderWidth: one.hidden ? 0 : 2,
       fill: one.fill ?? false,

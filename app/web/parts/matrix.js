@@ -110,7 +110,7 @@ export function Matrix({ title, rows, columns, values, rowName, columnName, show
   const [place, width] = useWidth();
   const canvas = useRef(null);
   const drag = useRef(null);
-  const turn = useColours();
+  useColours();
   const [zoom, setZoom] = useState(1);
   const [centre, setCentre] = useState({ row: rows.length / 2, column: columns.length / 2 });
   const [cursor, setCursor] = useState(null);
@@ -186,6 +186,5 @@ export function Matrix({ title, rows, columns, values, rowName, columnName, show
         }}></canvas>
     </div>
     <p class="told" role="status">${told || "Point at a cell, or walk with the arrow keys."}</p>
-    ${turn > 0 && null}
   </figure>`;
 }

@@ -1,10 +1,14 @@
 """Registering and reading datasets over HTTP."""
 
+import hashlib
 from uuid import UUID
 
 import pytest
 
 from app.queue import TaskName
+from app.states import WorkState
+from app.store.blobs import open_blobs
+from app.store.records import DatasetArtifactRecord, DatasetRecord
 
 
 def fields_of(reply):
@@ -29,6 +33,51 @@ def test_a_broker_that_is_down_delays_and_does_not_refuse(client, queue):
     assert client.get(reply.headers["Location"]).json()["state"] == "queued"
     assert client.get("/health/ready").status_code == 503
     assert client.get("/health/live").status_code == 200
+
+
+def test_its_files_are_there_once_it_was_inspected(client, settings, finish, service_database, tmp_path):
+    dataset_id = client.post("/datasets", json={"format": "builtin", "dataset": "digits"}).json()["id"]
+    early = client.get("/datasets/digits/artifacts/gallery.webp")
+    assert (early.status_code, early.json()["type"]) == (409, "not_ready")
+    assert client.get("/datasets/digits").json()["artifacts"] == []
+    content = b"many small pictures"
+    (tmp_path / "gallery.webp").write_bytes(content)
+    open_blobs(settings.resolved_blob_url).put_file("some/key", tmp_path / "gallery.webp")
+    told = {
+        "name": "gallery.webp",
+        "size": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "media_type": "image/webp",
+    }
+    with service_database.writing() as session:
+        session.add(DatasetArtifactRecord(dataset_id=UUID(dataset_id), key="some/key", **told))
+        session.commit()
+    finish(DatasetRecord, UUID(dataset_id))
+    (listed,) = client.get("/datasets").json()["items"]
+    assert client.get("/datasets/digits").json()["artifacts"] == listed["artifacts"] == [told]
+    for name in ("digits", dataset_id):
+        url = f"/datasets/{name}/artifacts"
+        (link,) = client.get(url).json()["items"]
+        assert link == told | {"url": f"/datasets/{dataset_id}/artifacts/gallery.webp"}
+        whole = client.get(f"{url}/gallery.webp")
+        assert (whole.content, whole.headers["content-type"]) == (content, "image/webp")
+        assert whole.headers["etag"] == f'"{told["sha256"]}"'
+        head = client.head(f"{url}/gallery.webp")
+        assert (head.content, head.headers["content-length"]) == (b"", str(len(content)))
+        part = client.get(f"{url}/gallery.webp", headers={"Range": "bytes=5-9"})
+        assert (part.status_code, part.content) == (206, content[5:10])
+        known = client.get(f"{url}/gallery.webp", headers={"If-None-Match": whole.headers["etag"]})
+        assert (known.status_code, known.content) == (304, b"")
+        assert client.get(f"{url}/other.webp").status_code == 404
+    assert client.get("/datasets/none/artifacts/gallery.webp").status_code == 404
+    assert client.get("/datasets/none/artifacts").status_code == 404
+
+
+def test_what_could_not_be_inspected_has_no_files(client, finish):
+    dataset_id = client.post("/datasets", json={"format": "builtin", "dataset": "digits"}).json()["id"]
+    finish(DatasetRecord, UUID(dataset_id), WorkState.FAILED, error={"code": "x", "message": "y", "field": None})
+    assert client.get("/datasets/digits").json()["artifacts"] == []
+    assert client.get("/datasets/digits/artifacts/gallery.webp").status_code == 409
 
 
 def test_a_name_is_taken_once(client):

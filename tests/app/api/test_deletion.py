@@ -8,6 +8,7 @@ from sqlalchemy import select
 from app.states import WorkState
 from app.store import work
 from app.store.records import (
+    DatasetArtifactRecord,
     DatasetRecord,
     DistanceRecord,
     EventRecord,
@@ -98,6 +99,23 @@ def test_files_go_too(client, submit, finish, service_database, settings):
     assert [path.name for path in (blobs / "jobs").iterdir()] == [kept]
     assert client.get(f"/jobs/{kept}/artifacts/a.csv").content == b"x"
     assert client.get(f"/jobs/{gone}/artifacts/a.csv").status_code == 404
+
+
+def test_a_dataset_takes_its_files_along(client, register, service_database, settings):
+    kept, gone = register("kept"), register("gone")
+    blobs = settings.data_dir / "blobs" / "datasets"
+    for dataset_id in (kept, gone):
+        (blobs / str(dataset_id)).mkdir(parents=True)
+        (blobs / str(dataset_id) / "a.webp").write_bytes(b"x")
+        with service_database.writing() as session:
+            told = {"name": "a.webp", "key": f"datasets/{dataset_id}/a.webp", "size": 1, "sha256": "0" * 64}
+            session.add(DatasetArtifactRecord(dataset_id=dataset_id, media_type="image/webp", **told))
+            session.commit()
+    assert client.delete("/datasets/gone").status_code == 204
+    assert rows_of(service_database, gone) == 0
+    assert [path.name for path in blobs.iterdir()] == [str(kept)]
+    assert client.get("/datasets/kept/artifacts/a.webp").content == b"x"
+    assert client.get("/datasets/gone/artifacts/a.webp").status_code == 404
 
 
 def test_a_dataset_that_is_used_stays(client, submit, finish):

@@ -70,10 +70,14 @@ def test_a_distance_is_stored_then_enqueued_then_read(client, queue, datasets, f
     assert (body["source"], body["target"], body["result"]) == ("source", "target", None)
     assert (body["kind"], body["datasets"], body["artifacts"]) == ("pair", ["source", "target"], [])
     assert queue.messages == [(TaskName.MEASURE_DISTANCE, UUID(body["id"]))]
-    # As they were stored before there were matrices: without their kind.
+    # As they were stored before there were matrices and maps: without their kind.
     finish(DistanceRecord, UUID(body["id"]), result=RESULT, timings={"measuring": 0.5})
     done = client.get(reply.headers["Location"]).json()
-    assert (done["state"], done["progress"], done["result"]) == ("succeeded", 1.0, {"kind": "pair", **RESULT})
+    assert (done["state"], done["progress"], done["result"]) == (
+        "succeeded",
+        1.0,
+        {"kind": "pair", "class_map": None, **RESULT},
+    )
     (listed,) = client.get("/distances").json()["items"]
     assert listed == {name: value for name, value in done.items() if name != "result"}
 

@@ -144,6 +144,7 @@ def test_all_kinds_of_work_can_be_followed(client, register, finish):
         assert client.get(location + "/logs").text == ""
         assert client.get(location + "/artifacts").json() == {"items": []}
     assert follow(client, "/datasets/target")[-1]["body"] == {"state": "succeeded"}
+    assert client.get("/datasets/target/artifacts").json() == {"items": []}
 
 
 def test_metrics_are_the_curves_of_the_latest_attempt(client, job, begin, end, service_database):

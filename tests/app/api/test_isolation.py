@@ -16,6 +16,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.store.blobs import open_blobs
 from app.store.records import (
+    DatasetArtifactRecord,
     DatasetRecord,
     DistanceArtifactRecord,
     DistanceRecord,
@@ -87,6 +88,7 @@ def hers(keyed_client, anna, ready, finish, service_database, keyed_settings, tm
     open_blobs(keyed_settings.resolved_blob_url).put_file("key", tmp_path / FILE)
     file = {"name": FILE, "key": "key", "size": 7, "sha256": "0" * 64, "media_type": "application/octet-stream"}
     with service_database.writing() as session:
+        session.add(DatasetArtifactRecord(dataset_id=UUID(made["name_or_id"]), **file))
         session.add(JobArtifactRecord(job_id=UUID(made["job_id"]), **file))
         session.add(SelectionArtifactRecord(selection_id=UUID(made["selection_id"]), **file))
         session.add(DistanceArtifactRecord(distance_id=UUID(made["distance_id"]), **file))

@@ -24,6 +24,7 @@ from app.services.limits import require_room, require_storage
 from app.settings import Settings
 from app.states import WorkState
 from app.store.records import (
+    DatasetArtifactRecord,
     DatasetRecord,
     DistanceArtifactRecord,
     DistanceRecord,
@@ -283,8 +284,10 @@ def artifact(record, size):
 
 def test_every_file_of_an_owner_counts_and_no_other(database):
     with database.writing() as session:
-        for owner, unit in (("anna", 1), ("ben", 1000)):
-            target = DatasetRecord(owner=owner, name="d", request={})
+        for owner, unit in (("anna", 1), ("ben", 10_000)):
+            target = DatasetRecord(
+                owner=owner, name="d", request={}, artifacts=[artifact(DatasetArtifactRecord, 1000 * unit)]
+            )
             session.add_all(
                 [
                     JobRecord(
@@ -312,7 +315,7 @@ def test_every_file_of_an_owner_counts_and_no_other(database):
                     ),
                 ]
             )
-        used = 111 + (1 << 40)
+        used = 1111 + (1 << 40)
         assert stored_bytes(session, "anna") == used
         assert stored_bytes(session, "nobody") == 0
         require_storage(context_of(session, max_stored_bytes=used + 5), 5)

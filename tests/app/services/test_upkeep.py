@@ -23,6 +23,8 @@ from app.store.idempotency import take_key
 from app.store.jobs import Origin, add_selection
 from app.store.records import (
     ChoreRecord,
+    DatasetArtifactRecord,
+    DatasetRecord,
     DeliveryRecord,
     EventRecord,
     IdempotencyRecord,
@@ -198,6 +200,23 @@ def test_a_long_list_is_worked_off(premises, monkeypatch):
     premises.stop.clear()
     assert collect_orphans(premises) == 90
     assert keys_in(premises) == []
+
+
+def test_files_of_datasets_are_looked_after_too(premises, target):
+    kept, lost, gone = (f"datasets/{place}" for place in (f"{target.id}/a", f"{target.id}/b", f"{uuid7()}/c"))
+    for key in (kept, lost, gone):
+        premises.blobs.put(key, b"content")
+    # While the inspection runs it may be about to record what it has stored.
+    assert collect_orphans(premises) == 1
+    assert keys_in(premises) == [kept, lost]
+    with premises.database.writing() as session:
+        held = work.claim(session, DatasetRecord, target.id, lease_seconds=60)
+        assert work.finish(session, held, WorkState.SUCCEEDED)
+        told = {"name": "a", "key": kept, "size": 7, "sha256": "0" * 64, "media_type": "image/webp"}
+        session.add(DatasetArtifactRecord(dataset_id=target.id, **told))
+        session.commit()
+    assert collect_orphans(premises) == 1
+    assert keys_in(premises) == [kept]
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -13,6 +13,7 @@ from app.store.datasets import add_dataset
 from app.store.jobs import Origin, add_distance, add_job, add_selection
 from app.store.listing import Filters, Order, Position, find_shown, list_shown
 from app.store.records import (
+    DatasetArtifactRecord,
     DatasetRecord,
     DistanceArtifactRecord,
     DistanceRecord,
@@ -154,6 +155,8 @@ def test_the_other_kinds_of_work_are_shown_as_well(database):
         order = [datasets[2], datasets[0], datasets[2], datasets[1]]
         distance = add_distance(session, Origin(OWNER), kind="matrix", datasets=order, request={})
         other = add_distance(session, Origin(OWNER), kind="pair", datasets=datasets[:2], request={})
+        file = {"key": "k", "size": 1, "sha256": "0" * 64, "media_type": "a/b"}
+        datasets[0].artifacts += [DatasetArtifactRecord(name=name, **file) for name in "ba"]
         distance.artifacts.append(DistanceArtifactRecord(name="m", key="k", size=1, sha256="0" * 64, media_type="a/b"))
         selection = add_selection(session, Origin(OWNER), target=datasets[1], source=None, request={})
         session.commit()
@@ -168,5 +171,8 @@ def test_the_other_kinds_of_work_are_shown_as_well(database):
         first = Filters(dataset_id=datasets[0].id)
         found = list_shown(session, DistanceRecord, OWNER, first, NEWEST, after=None, limit=9)
         assert {row["id"] for row in found} == {distance.id, other.id}
+        registered = list_shown(session, DatasetRecord, OWNER, Filters(), NEWEST, after=None, limit=9)
+        files = {row["name"]: list(map(itemgetter("name"), row["artifacts"])) for row in registered}
+        assert files == {"first": ["a", "b"], "second": [], "third": []}
         assert not find_shown(session, DatasetRecord, OWNER, datasets[0].id)["labelled"]
         assert (find_shown(session, SelectionRecord, OWNER, selection.id)["target"]) == "second"

@@ -13,6 +13,8 @@ from app.store.jobs import Origin, add_distance, add_job, add_selection, get_wor
 from app.store.listing import Filters, Order, list_shown
 from app.store.migrations import migrate, migration_config
 from app.store.records import (
+    DatasetArtifactRecord,
+    DatasetRecord,
     DistanceArtifactRecord,
     DistanceRecord,
     JobManifestRecord,
@@ -24,7 +26,7 @@ from app.store.sessions import open_database
 ORIGIN = Origin("local")
 NEWEST = Order("created_at", descending=True)
 LATER = {"selections", "selection_artifacts", "job_manifests", "events", "api_keys", "idempotency_keys"}
-LATER |= {"uploads", "upload_parts", "webhooks", "webhook_deliveries", "chores"}
+LATER |= {"dataset_artifacts", "uploads", "upload_parts", "webhooks", "webhook_deliveries", "chores"}
 
 MOMENT = dt.datetime(2025, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 PAIR, JOB, NEAR, FAR = (uuid.UUID(int=number) for number in range(1, 5))
@@ -173,6 +175,36 @@ def test_downgrading_drops_selections_and_keeps_the_jobs_that_used_them(empty_da
     with opened.reading() as session:
         found = list_shown(session, JobRecord, "local", Filters(), NEWEST, after=None, limit=5)
         assert {record["id"] for record in found} == {JOB, job.id}
+
+
+def test_downgrading_drops_the_files_of_datasets_and_keeps_the_datasets(empty_database_url, opened):
+    migrate(empty_database_url, "0001")
+    fill_first_revision(opened)
+    migrate(empty_database_url, "0005")
+    assert "dataset_artifacts" not in tables_of(empty_database_url)
+    migrate(empty_database_url)
+    with opened.writing() as session:
+        near = get_work(session, DatasetRecord, NEAR)
+        assert (near.name, near.digest, near.artifacts) == ("near", "0" * 64, [])
+        file = {"name": "g.webp", "key": "datasets/g", "size": 1 << 40, "sha256": "3" * 64, "media_type": "image/webp"}
+        near.artifacts.append(DatasetArtifactRecord(**file))
+        session.commit()
+    with opened.writing() as session:
+        # A file belongs to a dataset that is there.
+        session.add(DatasetArtifactRecord(dataset_id=JOB, **file))
+        with pytest.raises(IntegrityError):
+            session.flush()
+    with opened.reading() as session:
+        assert [found.size for found in get_work(session, DatasetRecord, NEAR).artifacts] == [1 << 40]
+    opened.close()
+    command.downgrade(migration_config(empty_database_url), "0005")
+    assert "dataset_artifacts" not in tables_of(empty_database_url)
+    migrate(empty_database_url)
+    command.check(migration_config(empty_database_url))
+    with opened.reading() as session:
+        assert [get_work(session, DatasetRecord, found).name for found in (NEAR, FAR)] == ["near", "far"]
+        assert get_work(session, DatasetRecord, NEAR).artifacts == []
+        assert [dataset.name for dataset in get_work(session, DistanceRecord, PAIR).datasets] == ["far", "near"]
 
 
 def test_downgrading_gives_an_alpha_to_jobs_that_have_none(empty_database_url, opened):
