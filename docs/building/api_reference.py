@@ -30,7 +30,9 @@ def api_pages() -> Iterator[tuple[str, str]]:
         yield f"{FOLDER}/{tag}.md", "\n\n".join([f"# {tag.capitalize()}", description, *sections]) + "\n"
     schemas = document["components"]["schemas"]
     sections = [_schema(name, schemas[name]) for name in sorted(schemas)]
-    lead = "Every JSON body that a request brings or an answer has. A star marks what must be given, or is always there."
+    lead = (
+        "Every JSON body that a request brings or an answer has. A star marks what must be given, or is always there."
+    )
     yield f"{FOLDER}/{BODIES}", "\n\n".join(["# Bodies", lead, *sections]) + "\n"
 
 
@@ -48,10 +50,11 @@ def _family(base: type[ServiceError]) -> list[type[ServiceError]]:
 
 
 def _overview(document: Schema, tags: Mapping[str, str], operations: list[tuple[str, str, Schema]]) -> str:
+    version = document["info"]["version"]
     parts = [
         "# HTTP API",
-        f"Version {document['info']['version']} of the program, made from the document that the running service has at "
-        "`/openapi.json`. [The tour](../../api.md) says what belongs together; here is everything.",
+        f"Of version {version} of the program, made from the document that the running service has at `/openapi.json`.",
+        "[The tour](../../api.md) says what belongs together; here is everything.",
     ]
     for tag, description in tags.items():
         rows = [
@@ -63,7 +66,7 @@ def _overview(document: Schema, tags: Mapping[str, str], operations: list[tuple[
     rows = [(str(status), ", ".join(f"`{code}`" for code in codes)) for status, codes in codes_by_status().items()]
     parts += [
         "## Errors",
-        "The body of an error is a problem, and its `type` one of these codes; [what to do about each](../../errors.md).",
+        "The body of an error is a problem, with one of these codes as `type`: [what to do](../../errors.md).",
         _table(("status", "`type`"), rows),
     ]
     return "\n\n".join(parts) + "\n"
@@ -145,31 +148,33 @@ def _named(name: str, *, needed: bool) -> str:
 
 def _type(schema: Schema) -> str:
     """What a value may be, in words, with links to the bodies."""
-    match schema:
-        case {"$ref": reference}:
-            name = reference.rpartition("/")[2]
-            return f"[{name}]({BODIES}#{name})"
-        case {"oneOf": branches} | {"anyOf": branches} | {"allOf": branches}:
-            return " or ".join(dict.fromkeys(_type(branch) for branch in branches))
-        case {"const": value}:
-            return f"`{json.dumps(value)}`"
-        case {"enum": values}:
-            return ", ".join(f"`{value}`" for value in values)
-        case {"type": "array", "prefixItems": items}:
-            return f"list: {', '.join(_type(item) for item in items)}"
-        case {"type": "array", "items": items}:
-            return f"list of {_type(items)}{_bounds(schema, 'minItems', 'maxItems', 'of them')}"
-        case {"type": "object", "additionalProperties": Mapping() as values} if values:
-            return f"object of {_type(values)}"
-        case {"type": "string"}:
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}]({BODIES}#{name})"
+    for several in ("oneOf", "anyOf", "allOf"):
+        if several in schema:
+            return " or ".join(dict.fromkeys(_type(branch) for branch in schema[several]))
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{value}`" for value in schema.get("enum", (schema.get("const"),)))
+    return _plain_type(schema)
+
+
+def _plain_type(schema: Schema) -> str:
+    match schema.get("type"):
+        case "array" if "prefixItems" in schema:
+            said = f"list: {', '.join(_type(item) for item in schema['prefixItems'])}"
+        case "array":
+            said = f"list of {_type(schema.get('items', {}))}{_bounds(schema, 'minItems', 'maxItems', 'of them')}"
+        case "object":
+            values = schema.get("additionalProperties")
+            said = f"object of {_type(values)}" if isinstance(values, Mapping) else "object"
+        case "string":
             form = f" ({schema['format']})" if "format" in schema else ""
-            return f"string{form}{_bounds(schema, 'minLength', 'maxLength', 'characters')}"
-        case {"type": ("integer" | "number") as kind}:
-            return kind + _bounds(schema, "minimum", "maximum") + _bounds(schema, "exclusiveMinimum", "exclusiveMaximum", "exclusive")
-        case {"type": kind}:
-            return str(kind)
-        case _:
-            return "anything"
+            said = f"string{form}{_bounds(schema, 'minLength', 'maxLength', 'characters')}"
+        case kind:
+            within, between = _bounds(schema, "minimum", "maximum"), ("exclusiveMinimum", "exclusiveMaximum")
+            said = f"{kind or 'anything'}{within}{_bounds(schema, *between, 'exclusive')}"
+    return said
 
 
 def _bounds(schema: Schema, lower: str, upper: str, unit: str = "") -> str:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import click
 import typer
-
 from app.cli.main import app
 
 PATH = "reference/cli.md"
@@ -29,7 +28,10 @@ def command_names() -> set[tuple[str, ...]]:
 def options_of(words: tuple[str, ...]) -> set[str]:
     """The options that a command takes."""
     found = dict(_walk(typer.main.get_command(app), ("ot3l",)))[("ot3l", *words)]
-    return {name for parameter in found.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help", "-h"}
+    return {name for parameter in found.params for name in (*parameter.opts, *parameter.secondary_opts)} | {
+        "--help",
+        "-h",
+    }
 
 
 def _walk(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -1,7 +1,7 @@
 """What MkDocs calls while it makes the site (.mkdocs.yml names this file).
 
-Pages that are made from code, and files that lie elsewhere in the repository, join the site here. Links between them are
-those of the repository, so that every page reads as well where the code is.
+Pages that are made from code, and files that lie elsewhere in the repository, join the site here. Links between
+them are those of the repository, so that every page reads as well where the code is.
 """
 
 import posixpath
@@ -16,7 +16,12 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
-ELSEWHERE = ("CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", *(f"benchmarks/results/{name}" for name in ("**/*.md", "**/*.svg")))
+ELSEWHERE = (
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "LICENSE",
+    *(f"benchmarks/results/{name}" for name in ("**/*.md", "**/*.svg")),
+)
 """What is shown although it is not below docs/."""
 _LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(?=[#)])")
 
