@@ -102,6 +102,7 @@ class ExportFormat(StrEnum):
 
     PROGRAM = "program"
     ONNX = "onnx"
+    HUB = "hub"
 
 
 class Precision(StrEnum):

@@ -60,7 +60,7 @@ JOB_EXAMPLE_OF_ALL: JsonDict = {
     "strategy": "mixed",
     "alpha": "auto",
     "fine_tune": {"blocks": 2, "epochs": 10, "flip": True},
-    "exports": ["onnx", "program"],
+    "exports": ["onnx", "program", "hub"],
 }
 
 FINE_TUNED = "+fine_tuned"
@@ -202,7 +202,9 @@ class JobCreate(SelectingRequest, ReusableSubmission, Description):
         default=None, description="Train layers of the backbone too, after the head. Default: the head alone."
     )
     exports: tuple[ExportFormat, ...] = Field(
-        default=(), max_length=10, description="Other forms in which to give the network."
+        default=(),
+        max_length=10,
+        description="Other forms in which to give the network; `hub`: a folder for the Hugging Face hub, as `hub.zip`.",
     )
 
     @property
