@@ -52,6 +52,7 @@ def spec_of(request: dict[str, Any], *, uploaded: Path | None = None) -> Dataset
         annotations=annotations,
         label_column=request.get("label_column"),
         test_path=test_path,
+        config=request.get("config"),
         download=request.get("download", False),
         test_fraction=request["test_fraction"],
         min_class_size=request["min_class_size"],

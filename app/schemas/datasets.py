@@ -214,6 +214,27 @@ class ParquetDatasetCreate(PoolDatasetCreate):
         return test_path
 
 
+class HuggingfaceDatasetCreate(PoolDatasetCreate):
+    """A dataset's folder as it is downloaded from the Hugging Face hub: parquet shards, or pictures in folders."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"format": "huggingface", "path": "beans", "label_column": "labels"}]}
+    )
+
+    format: Literal[DatasetFormat.HUGGINGFACE]
+    config: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        pattern=PRINTABLE,
+        description="The configuration to read, where the dataset has several.",
+        examples=["plain_text"],
+    )
+    label_column: str | None = Field(
+        default=None, min_length=1, max_length=200, pattern=PRINTABLE, examples=["fine_label"]
+    )
+
+
 class NpzDatasetCreate(PoolDatasetCreate):
     """A NumPy archive with arrays ``x`` and ``y``, or ``x_train``, ``y_train``, ``x_test`` and ``y_test``."""
 
@@ -249,6 +270,7 @@ DatasetCreate = Annotated[
     | ImageFolderDatasetCreate
     | ZipDatasetCreate
     | ParquetDatasetCreate
+    | HuggingfaceDatasetCreate
     | NpzDatasetCreate
     | CocoDatasetCreate,
     Field(discriminator="format"),

@@ -35,8 +35,8 @@ def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         raise SystemExit("the checkpoint's tensors are not those of the network that it describes")
     for name, tensor in own.items():
         tensor.copy_(weights[name])
-    network.eval()
-    return network.to(memory_format=torch.channels_last), description
+    network.eval().to(memory_format=torch.channels_last)
+    return network, description
 
 
 def build_backbone(library: str, name: str, arguments: dict[str, Any], cut_module: str, cut_keep: int) -> nn.Module:
@@ -44,7 +44,7 @@ def build_backbone(library: str, name: str, arguments: dict[str, Any], cut_modul
     if library == "torchvision":
         from torchvision.models import get_model  # noqa: PLC0415
 
-        network = get_model(name, weights=None, **arguments)
+        network: nn.Module = get_model(name, weights=None, **arguments)
     else:
         from efficientnet_lite_pytorch import EfficientNet  # noqa: PLC0415
 
