@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     metrics_port: int = Field(default=0, ge=0, le=65535, description="Where a worker tells its metrics; 0: nowhere.")
     log_format: LogFormat = Field(default=LogFormat.JSON, description="How log lines look.")
     tracing: bool = Field(default=False, description="Send traces by OTLP; OTEL_* say where.")
+    mlflow_uri: str = Field(default="", description="Tracking server that jobs may be told to; empty: none.")
+    mlflow_seconds: float = Field(
+        default=30.0, ge=0, allow_inf_nan=False, description="How long a job that is done waits for it at the most."
+    )
     default_source: str | None = Field(default=None, description="Dataset to measure from when a job names none.")
     lease_seconds: float = Field(
         default=30.0, gt=0, allow_inf_nan=False, description="How long a silent worker keeps its work."

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from app.schemas.jobs import JobCreate, JobResult
+from app.schemas.jobs import WITHOUT_EFFECT, JobCreate, JobResult
 from app.store.records import JobRecord
 from ot3l_core.finetune.checkpoints import CheckpointMetadata, load_checkpoint
 from ot3l_core.finetune.evaluation import Spread
@@ -33,7 +33,7 @@ def metadata_of(record: JobRecord, images: JobImages, described: JobResult) -> C
     return CheckpointMetadata(
         classes=images.classes,
         # The request and not the id: equal jobs make equal bytes, whoever ran them and however often.
-        job=json.dumps(record.request, sort_keys=True),
+        job=json.dumps({n: v for n, v in record.request.items() if n not in WITHOUT_EFFECT}, sort_keys=True),
         dataset_digest=images.digest,
         metrics=described.checkpoint.model_dump(),
         temperature=described.checkpoint.temperature,

@@ -63,6 +63,8 @@ JOB_EXAMPLE_OF_ALL: JsonDict = {
     "exports": ["onnx", "program", "hub"],
 }
 
+WITHOUT_EFFECT: Final = frozenset({"mlflow"})
+"""Fields of a stored request that change nothing about what comes of it."""
 FINE_TUNED = "+fine_tuned"
 """Ends the name of the phase that tells how the fine-tuned networks do."""
 AUTO: Final = "auto"
@@ -154,6 +156,18 @@ class FineTuneCreate(Request):
     precision: Precision = Field(default=Precision.FLOAT32, description="Arithmetic of the backbone while it learns.")
 
 
+class MlflowCreate(Request):
+    """Where in MLflow a job is told."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"experiment": "flowers", "run_name": "trial 7"}]})
+
+    experiment: Title = Field(description="Its experiment there; made if there is none.", examples=["flowers"])
+    run_name: Title | None = Field(
+        default=None, description="What to call the run. Default: the job's name, or its id."
+    )
+    checkpoint: StrictBool = Field(default=False, description="Whether the checkpoint is sent there too.")
+
+
 class JobCreate(SelectingRequest, ReusableSubmission, Description):
     """What to fine-tune on, and how the samples are chosen. Only ``target`` must be given."""
 
@@ -205,6 +219,10 @@ class JobCreate(SelectingRequest, ReusableSubmission, Description):
         default=(),
         max_length=10,
         description="Other forms in which to give the network; `hub`: a folder for the Hugging Face hub, as `hub.zip`.",
+    )
+
+    mlflow: MlflowCreate | None = Field(
+        default=None, description="Tell MLflow how it goes, where the operator has named a server; changes no result."
     )
 
     @property
@@ -353,6 +371,14 @@ class CheckpointRead(Reply):
     temperature: float = Field(default=1.0, description="What its logits are divided by, as part of the weights.")
 
 
+class MlflowRun(Reply):
+    """A job as MLflow has it."""
+
+    run_id: str
+    experiment_id: str
+    url: str | None = Field(description="Its page, where MLflow is a server.")
+
+
 class JobResult(Reply):
     """Everything that was measured."""
 
@@ -369,6 +395,7 @@ class JobResult(Reply):
     n_pool: int
     n_test: int
     n_source: int
+    mlflow: MlflowRun | None = Field(default=None, description="Where it was told, if it was asked for and could be.")
 
 
 class JobSummary(WorkRead, Described):
