@@ -10,6 +10,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.places import BucketPlace, bucket_place
+
 
 class AuthMode(StrEnum):
     """Whether keys are asked for."""
@@ -46,6 +48,12 @@ class Settings(BaseSettings):
     blob_url: str = Field(default="", description="s3://bucket/prefix or file:///folder; empty: below data_dir.")
     dataset_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(Path(),), description="Folders that datasets may be read from, separated like PATH."
+    )
+    dataset_buckets: Annotated[tuple[BucketPlace, ...], NoDecode] = Field(
+        default=(), description="Like s3://bucket/prefix, separated by commas: where datasets may be read from S3."
+    )
+    dataset_endpoint: str | None = Field(
+        default=None, description="Address of the S3 store that has them; default: that of AWS_ENDPOINT_URL, or AWS."
     )
     max_upload_bytes: int = Field(default=100 << 30, ge=1, description="The largest file that may be uploaded.")
     max_body_bytes: int = Field(default=32 << 20, ge=1, description="The largest body of any other request.")
@@ -91,6 +99,11 @@ class Settings(BaseSettings):
     def _split_roots(cls, roots: Any) -> Any:  # noqa: ANN401 - pydantic hands over what it was given
         return [Path(root) for root in roots.split(os.pathsep) if root] if isinstance(roots, str) else roots
 
+    @field_validator("dataset_buckets", mode="before")
+    @classmethod
+    def _split_buckets(cls, buckets: Any) -> Any:  # noqa: ANN401 - likewise
+        return [bucket_place(url.strip()) for url in buckets.split(",")] if isinstance(buckets, str) else buckets
+
     @model_validator(mode="after")
     def _beat_often_enough(self) -> Self:
         if 3 * self.heartbeat_seconds > self.lease_seconds:
@@ -111,6 +124,11 @@ class Settings(BaseSettings):
     def upload_cache(self) -> Path:
         """Folder of uploads as files, by content; safe to delete at any time."""
         return self.data_dir.resolve() / "uploads"
+
+    @property
+    def bucket_cache(self) -> Path:
+        """Folder of datasets from S3 as files; safe to delete while nothing runs."""
+        return self.data_dir.resolve() / "buckets"
 
     @property
     def resolved_database_url(self) -> str:

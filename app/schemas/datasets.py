@@ -142,7 +142,12 @@ class PathDatasetCreate(DatasetCreateBase):
     """Anything that is read from one path, or was uploaded."""
 
     upload: Upload = None
-    path: ServerPath | None = Field(default=None, validate_default=True)
+    path: ServerPath | None = Field(
+        default=None,
+        validate_default=True,
+        description="On the server, below one of its dataset roots; or, but for `coco`, `s3://bucket/prefix` below one "
+        "of the prefixes that the operator allows.",
+    )
 
     _one_place = field_validator("path")(_require_one)
 
@@ -173,6 +178,7 @@ class ImageFolderDatasetCreate(PoolDatasetCreate):
         json_schema_extra={
             "examples": [
                 {"format": "image_folder", "path": "flowers"},
+                {"format": "image_folder", "path": "s3://pictures/flowers"},
                 {"format": "image_folder", "upload": "0192d3c4-7a31-7cc2-9f0e-5d5c1f1f6b11", "name": "flowers"},
             ]
         }
