@@ -50,10 +50,12 @@ def write_exports(
     Raises:
         ExportError: If the network cannot be written in a form, or would predict otherwise there.
     """
+    converted = [export_format for export_format in formats if export_format in EXPORTS]
+    if not converted:
+        return []
     paths: list[Path] = []
     loaded = load_checkpoint(checkpoint)
     pictures = [images.test.images.picture(index) for index in range(min(_PICTURES_TO_CHECK, len(images.test)))]
-    converted = [export_format for export_format in formats if export_format in EXPORTS]
     for number, export_format in enumerate(converted):
         on_progress(number / len(converted))
         name, export = EXPORTS[export_format]
