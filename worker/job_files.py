@@ -7,7 +7,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from app.schemas.jobs import WITHOUT_EFFECT, JobCreate, JobResult
+from app.schemas.jobs import JobCreate, JobResult
+from app.schemas.mlflow import WITHOUT_EFFECT
 from app.store.records import JobRecord
 from ot3l_core.finetune.checkpoints import CheckpointMetadata, load_checkpoint
 from ot3l_core.finetune.evaluation import Spread

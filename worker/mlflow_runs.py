@@ -20,7 +20,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from app.schemas.jobs import JobCreate, JobResult, MlflowCreate, MlflowRun
+from app.schemas.jobs import JobCreate, JobResult
+from app.schemas.mlflow import MlflowCreate, MlflowRun
 from app.settings import Settings
 from app.store.records import JobRecord
 from ot3l_core.errors import Cancelled, TrackingUnavailableError

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.schemas.jobs import WITHOUT_EFFECT, JobCreate, JobResult, PhaseResult
+from app.schemas.jobs import JobCreate, JobResult, PhaseResult
+from app.schemas.mlflow import WITHOUT_EFFECT
 from ot3l_core.progress import EpochReport
 
 _LONGEST: Final = 500

@@ -19,6 +19,7 @@ from pydantic.config import JsonDict
 
 from app.schemas.distances import ClassDistance
 from app.schemas.listing import NEXT
+from app.schemas.mlflow import MlflowCreate, MlflowRun
 from app.schemas.selecting import Seed, SelectingRequest
 from app.schemas.work import (
     ArtifactRead,
@@ -63,8 +64,6 @@ JOB_EXAMPLE_OF_ALL: JsonDict = {
     "exports": ["onnx", "program", "hub"],
 }
 
-WITHOUT_EFFECT: Final = frozenset({"mlflow"})
-"""Fields of a stored request that change nothing about what comes of it."""
 FINE_TUNED = "+fine_tuned"
 """Ends the name of the phase that tells how the fine-tuned networks do."""
 AUTO: Final = "auto"
@@ -154,18 +153,6 @@ class FineTuneCreate(Request):
     )
     patience: StrictInt = Field(default=5, ge=1, description="Epochs without improvement before stopping.")
     precision: Precision = Field(default=Precision.FLOAT32, description="Arithmetic of the backbone while it learns.")
-
-
-class MlflowCreate(Request):
-    """Where in MLflow a job is told."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"experiment": "flowers", "run_name": "trial 7"}]})
-
-    experiment: Title = Field(description="Its experiment there; made if there is none.", examples=["flowers"])
-    run_name: Title | None = Field(
-        default=None, description="What to call the run. Default: the job's name, or its id."
-    )
-    checkpoint: StrictBool = Field(default=False, description="Whether the checkpoint is sent there too.")
 
 
 class JobCreate(SelectingRequest, ReusableSubmission, Description):
@@ -369,14 +356,6 @@ class CheckpointRead(Reply):
     n_correct: int
     n_test: int
     temperature: float = Field(default=1.0, description="What its logits are divided by, as part of the weights.")
-
-
-class MlflowRun(Reply):
-    """A job as MLflow has it."""
-
-    run_id: str
-    experiment_id: str
-    url: str | None = Field(description="Its page, where MLflow is a server.")
 
 
 class JobResult(Reply):

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from app.schemas.jobs import WITHOUT_EFFECT
+from app.schemas.mlflow import WITHOUT_EFFECT
 
 METHOD_VERSION: Final = 1
 """Goes up whenever equal requests on equal images no longer give equal numbers: those of before are not reused then."""
