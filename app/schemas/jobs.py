@@ -203,11 +203,8 @@ class JobCreate(SelectingRequest, ReusableSubmission, Description):
         default=None, description="Train layers of the backbone too, after the head. Default: the head alone."
     )
     exports: tuple[ExportFormat, ...] = Field(
-        default=(),
-        max_length=10,
-        description="Other forms in which to give the network; `hub`: a folder for the Hugging Face hub, as `hub.zip`.",
+        default=(), max_length=10, description="Other forms of the network; `hub`: a folder for the Hugging Face hub."
     )
-
     mlflow: MlflowCreate | None = Field(
         default=None, description="Tell MLflow how it goes, where the operator has named a server; changes no result."
     )
