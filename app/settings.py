@@ -10,6 +10,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.places import BucketPlace, bucket_place
+
 
 class AuthMode(StrEnum):
     """Whether keys are asked for."""
@@ -47,6 +49,12 @@ class Settings(BaseSettings):
     dataset_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(Path(),), description="Folders that datasets may be read from, separated like PATH."
     )
+    dataset_buckets: Annotated[tuple[BucketPlace, ...], NoDecode] = Field(
+        default=(), description="Like s3://bucket/prefix, separated by commas: where datasets may be read from S3."
+    )
+    dataset_endpoint: str | None = Field(
+        default=None, description="Address of the S3 store that has them; default: that of AWS_ENDPOINT_URL, or AWS."
+    )
     max_upload_bytes: int = Field(default=100 << 30, ge=1, description="The largest file that may be uploaded.")
     max_body_bytes: int = Field(default=32 << 20, ge=1, description="The largest body of any other request.")
     upload_part_bytes: int = Field(default=16 << 20, ge=1 << 10, description="Size of the parts of an upload.")
@@ -73,6 +81,10 @@ class Settings(BaseSettings):
     metrics_port: int = Field(default=0, ge=0, le=65535, description="Where a worker tells its metrics; 0: nowhere.")
     log_format: LogFormat = Field(default=LogFormat.JSON, description="How log lines look.")
     tracing: bool = Field(default=False, description="Send traces by OTLP; OTEL_* say where.")
+    mlflow_uri: str = Field(default="", description="Tracking server that jobs may be told to; empty: none.")
+    mlflow_seconds: float = Field(
+        default=30.0, ge=0, allow_inf_nan=False, description="How long a job that is done waits for it at the most."
+    )
     default_source: str | None = Field(default=None, description="Dataset to measure from when a job names none.")
     lease_seconds: float = Field(
         default=30.0, gt=0, allow_inf_nan=False, description="How long a silent worker keeps its work."
@@ -86,6 +98,11 @@ class Settings(BaseSettings):
     @classmethod
     def _split_roots(cls, roots: Any) -> Any:  # noqa: ANN401 - pydantic hands over what it was given
         return [Path(root) for root in roots.split(os.pathsep) if root] if isinstance(roots, str) else roots
+
+    @field_validator("dataset_buckets", mode="before")
+    @classmethod
+    def _split_buckets(cls, buckets: Any) -> Any:  # noqa: ANN401 - likewise
+        return [bucket_place(url.strip()) for url in buckets.split(",")] if isinstance(buckets, str) else buckets
 
     @model_validator(mode="after")
     def _beat_often_enough(self) -> Self:
@@ -107,6 +124,11 @@ class Settings(BaseSettings):
     def upload_cache(self) -> Path:
         """Folder of uploads as files, by content; safe to delete at any time."""
         return self.data_dir.resolve() / "uploads"
+
+    @property
+    def bucket_cache(self) -> Path:
+        """Folder of datasets from S3 as files; safe to delete while nothing runs."""
+        return self.data_dir.resolve() / "buckets"
 
     @property
     def resolved_database_url(self) -> str:

@@ -19,6 +19,7 @@
     │   ├── UnknownBackboneError     no such network
     │   └── WeightsUnavailableError  its weights are neither here nor to be fetched
     ├── CheckpointError              a file is no checkpoint of ours
+    ├── TrackingUnavailableError     what tells others of a run is not installed
     ├── DiskFullError                what was to be written does not fit
     └── ExportError                  a checkpoint would predict otherwise in another format
 
@@ -137,6 +138,12 @@ class CheckpointError(CoreError):
     """A file is not a checkpoint that this package wrote."""
 
     code = "checkpoint_error"
+
+
+class TrackingUnavailableError(CoreError):
+    """The package that tells a tracking server of a run is not installed."""
+
+    code = "tracking_unavailable"
 
 
 class DiskFullError(CoreError):

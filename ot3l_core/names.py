@@ -14,6 +14,7 @@ class DatasetFormat(StrEnum):
     IMAGE_FOLDER = "image_folder"
     ZIP = "zip"
     PARQUET = "parquet"
+    HUGGINGFACE = "huggingface"
     NPZ = "npz"
     COCO = "coco"
 
@@ -102,6 +103,7 @@ class ExportFormat(StrEnum):
 
     PROGRAM = "program"
     ONNX = "onnx"
+    HUB = "hub"
 
 
 class Precision(StrEnum):

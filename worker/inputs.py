@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.places import places_below
+from app.places import is_remote, places_below
 from app.schemas.features import FeatureRequest
 from app.schemas.selecting import SelectingRequest
 from app.store.records import DatasetRecord
@@ -23,6 +23,7 @@ from ot3l_core.finetune.backbones import Backbone, load_backbone
 from ot3l_core.names import DatasetFormat
 from ot3l_core.progress import OnProgress
 from ot3l_core.selection import Selection, SelectionSettings
+from worker.buckets import fetch_place
 from worker.resources import Resources
 from worker.uploads import fetch_upload
 
@@ -35,7 +36,7 @@ def spec_of(request: dict[str, Any], *, uploaded: Path | None = None) -> Dataset
 
     Args:
         request: As it was registered.
-        uploaded: What its upload has become on this machine, if it is one; its paths then lead there.
+        uploaded: What its upload, or what lies in S3, has become on this machine; its paths then lead there.
     """
     path, annotations, test_path = (
         Path(uploaded or "", place) if place else None
@@ -52,6 +53,7 @@ def spec_of(request: dict[str, Any], *, uploaded: Path | None = None) -> Dataset
         annotations=annotations,
         label_column=request.get("label_column"),
         test_path=test_path,
+        config=request.get("config"),
         download=request.get("download", False),
         test_fraction=request["test_fraction"],
         min_class_size=request["min_class_size"],
@@ -60,16 +62,21 @@ def spec_of(request: dict[str, Any], *, uploaded: Path | None = None) -> Dataset
 
 
 def open_files(record: DatasetRecord, here: Resources, on_progress: OnProgress) -> ImageDataset:
-    """Open a dataset where it is; one that was uploaded becomes files of this machine first.
+    """Open a dataset where it is; one that was uploaded, or lies in S3, becomes files of this machine first.
 
     Raises:
         DataError: If it cannot be read, or what was uploaded is gone or is not what was announced.
-        DiskFullError: If what was uploaded does not fit on the disk.
+        DiskFullError: If what comes from elsewhere does not fit on the disk.
+        BlobStoreError: If the store that has it does not answer.
     """
-    uploaded = None
+    path = record.request.get("path")
     if record.upload_id is not None:
         uploaded = fetch_upload(record.upload_id, DatasetFormat(record.request["format"]), here, on_progress)
-    return open_dataset(spec_of(record.request, uploaded=uploaded))
+        return open_dataset(spec_of(record.request, uploaded=uploaded))
+    if path is not None and is_remote(path):
+        fetched = fetch_place(path, here.settings, on_progress)
+        return open_dataset(spec_of(record.request | {"path": None}, uploaded=fetched))
+    return open_dataset(spec_of(record.request))
 
 
 def open_registered(record: DatasetRecord, here: Resources, on_progress: OnProgress) -> ImageDataset:

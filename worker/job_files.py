@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
 from app.schemas.jobs import JobCreate, JobResult
+from app.schemas.mlflow import WITHOUT_EFFECT
 from app.store.records import JobRecord
 from ot3l_core.finetune.checkpoints import CheckpointMetadata, load_checkpoint
 from ot3l_core.finetune.evaluation import Spread
 from ot3l_core.finetune.exports import export_onnx, export_program
+from ot3l_core.finetune.hub import FIGURE, SCRIPT, WEIGHTS, export_hub
 from ot3l_core.finetune.model_card import ModelCardFacts, write_model_card
 from ot3l_core.names import ExportFormat, Strategy
 from ot3l_core.progress import OnProgress
@@ -22,6 +25,7 @@ from worker.tuning import ChosenNetwork
 
 CHECKPOINT = "checkpoint.safetensors"
 EXPORTS = {ExportFormat.PROGRAM: ("program.pt2", export_program), ExportFormat.ONNX: ("network.onnx", export_onnx)}
+HUB = "hub.zip"
 _PICTURES_TO_CHECK = 32
 
 
@@ -30,7 +34,7 @@ def metadata_of(record: JobRecord, images: JobImages, described: JobResult) -> C
     return CheckpointMetadata(
         classes=images.classes,
         # The request and not the id: equal jobs make equal bytes, whoever ran them and however often.
-        job=json.dumps(record.request, sort_keys=True),
+        job=json.dumps({n: v for n, v in record.request.items() if n not in WITHOUT_EFFECT}, sort_keys=True),
         dataset_digest=images.digest,
         metrics=described.checkpoint.model_dump(),
         temperature=described.checkpoint.temperature,
@@ -42,14 +46,19 @@ def write_exports(
 ) -> list[Path]:
     """The checkpoint's network in other forms, each compared with it on test pictures.
 
+    The folder for the hub is not among them: it has the checkpoint itself, and the report, which comes later.
+
     Raises:
         ExportError: If the network cannot be written in a form, or would predict otherwise there.
     """
+    converted = [export_format for export_format in formats if export_format in EXPORTS]
+    if not converted:
+        return []
     paths: list[Path] = []
     loaded = load_checkpoint(checkpoint)
     pictures = [images.test.images.picture(index) for index in range(min(_PICTURES_TO_CHECK, len(images.test)))]
-    for number, export_format in enumerate(formats):
-        on_progress(number / len(formats))
+    for number, export_format in enumerate(converted):
+        on_progress(number / len(converted))
         name, export = EXPORTS[export_format]
         export(checkpoint.with_name(name), loaded, pictures)
         paths.append(checkpoint.with_name(name))
@@ -66,7 +75,7 @@ def write_report(
     runs: Sequence[Run],
     metadata: CheckpointMetadata,
 ) -> list[Path]:
-    """Tables, the model card and the figure, for people."""
+    """Tables, the model card and the figure, for people; where it was asked for, the folder for the hub."""
     selection, predictions, card, *figures = (
         folder / name for name in ("selection.csv", "predictions.csv", "model_card.md", "report.png", "report.svg")
     )
@@ -74,12 +83,22 @@ def write_report(
     pool_labels, test_labels = ([classes[label] for label in split.labels] for split in (images.pool, images.test))
     write_selection(selection, runs, images.pool.sample_ids, pool_labels)
     write_predictions(predictions, network.probabilities, images.test.sample_ids, test_labels, classes)
-    card.write_text(write_model_card(_facts(record, request, network, described, metadata)), encoding="utf-8")
+    facts = _facts(record, request, network, described, metadata)
+    card.write_text(write_model_card(facts), encoding="utf-8")
     size = network.backbone.preprocessing.input_size
     chosen = f"{network.n_selected} samples by {request.strategy}"
     caption = f"{record.target.name}: {chosen}, {request.backbone} at {size} px"
     draw_report(figures, described, caption=caption)
-    return [selection, predictions, card, *figures]
+    hub = [write_hub(folder, facts, figures[0])] if ExportFormat.HUB in request.exports else []
+    return [selection, predictions, card, *figures, *hub]
+
+
+def write_hub(folder: Path, facts: ModelCardFacts, figure: Path) -> Path:
+    """The folder for the hub, whose card names what is in it and nothing else."""
+    path = folder / HUB
+    own = replace(facts, checkpoint=WEIGHTS, program=None, onnx=None, figure=FIGURE, script=SCRIPT)
+    export_hub(path, checkpoint=folder / facts.checkpoint, card=write_model_card(own), figure=figure)
+    return path
 
 
 def _facts(
@@ -90,7 +109,7 @@ def _facts(
     metadata: CheckpointMetadata,
 ) -> ModelCardFacts:
     accuracy = described.phases[-1].accuracy
-    forms = {form: EXPORTS[form][0] for form in request.exports}
+    forms = {form: EXPORTS[form][0] for form in request.exports if form in EXPORTS}
     alpha = described.alpha_sweep.chosen if described.alpha_sweep else request.alpha
     return ModelCardFacts(
         title=f"{record.target.name} classifier",

@@ -38,6 +38,7 @@ MEDIA_TYPES = {
     ".md": "text/markdown; charset=utf-8",
     ".onnx": "application/octet-stream",
     ".pt2": "application/octet-stream",
+    ".zip": "application/zip",
 }
 
 

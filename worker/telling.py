@@ -16,7 +16,7 @@ from app.states import EventKind
 from app.store.events import News
 from ot3l_core.errors import Cancelled
 from ot3l_core.names import Phase
-from ot3l_core.progress import EpochReport, OnProgress
+from ot3l_core.progress import EpochReport, OnEpoch, OnProgress
 
 LOGGERS: Final = ("ot3l_core", "worker", "py.warnings")
 """Whose lines the owner of the work sees."""
@@ -39,11 +39,19 @@ class Order(StrEnum):
 
 @dataclass(slots=True)
 class Reporter:
-    """What the computation says of itself, and what it is told. Shared with the heartbeat's thread."""
+    """What the computation says of itself, and what it is told. Shared with the heartbeat's thread.
+
+    Attributes:
+        phase: What is going on.
+        share: How much of it is done.
+        order: Why to stop, if it is told to.
+        listeners: Who else is told of every epoch; they raise nothing.
+    """
 
     phase: Phase | None = None
     share: float = 0.0
     order: Order | None = None
+    listeners: list[OnEpoch] = field(default_factory=list)
     _seconds: dict[str, float] = field(default_factory=dict)
     _since: float = field(default_factory=time.monotonic)
     _told_share: float = 0.0
@@ -64,16 +72,19 @@ class Reporter:
 
     def tell_epoch(self, report: EpochReport) -> None:
         """Tell of a finished epoch; raises ``Cancelled`` when told to stop."""
+        for listener in self.listeners:
+            listener(report)
         told = asdict(report)
         # Not a number is no JSON.
         self._tell(EventKind.EPOCH, {name: _finite(value) for name, value in told.items()})
-        self._stop_if_told()
+        self.stop_if_told()
 
     def _report(self, share: float) -> None:
-        self._stop_if_told()
+        self.stop_if_told()
         self.share = min(max(share, 0.0), 1.0)
 
-    def _stop_if_told(self) -> None:
+    def stop_if_told(self) -> None:
+        """Raise ``Cancelled`` when told to stop."""
         if self.order is not None:
             raise Cancelled(f"the work was told to stop: {self.order}")
 

@@ -143,7 +143,12 @@ class PathDatasetCreate(DatasetCreateBase):
     """Anything that is read from one path, or was uploaded."""
 
     upload: Upload = None
-    path: ServerPath | None = Field(default=None, validate_default=True)
+    path: ServerPath | None = Field(
+        default=None,
+        validate_default=True,
+        description="On the server, below one of its dataset roots; or, but for `coco`, `s3://bucket/prefix` below one "
+        "of the prefixes that the operator allows.",
+    )
 
     _one_place = field_validator("path")(_require_one)
 
@@ -174,6 +179,7 @@ class ImageFolderDatasetCreate(PoolDatasetCreate):
         json_schema_extra={
             "examples": [
                 {"format": "image_folder", "path": "flowers"},
+                {"format": "image_folder", "path": "s3://pictures/flowers"},
                 {"format": "image_folder", "upload": "0192d3c4-7a31-7cc2-9f0e-5d5c1f1f6b11", "name": "flowers"},
             ]
         }
@@ -215,6 +221,27 @@ class ParquetDatasetCreate(PoolDatasetCreate):
         return test_path
 
 
+class HuggingfaceDatasetCreate(PoolDatasetCreate):
+    """A dataset's folder as it is downloaded from the Hugging Face hub: parquet shards, or pictures in folders."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"format": "huggingface", "path": "beans", "label_column": "labels"}]}
+    )
+
+    format: Literal[DatasetFormat.HUGGINGFACE]
+    config: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        pattern=PRINTABLE,
+        description="The configuration to read, where the dataset has several.",
+        examples=["plain_text"],
+    )
+    label_column: str | None = Field(
+        default=None, min_length=1, max_length=200, pattern=PRINTABLE, examples=["fine_label"]
+    )
+
+
 class NpzDatasetCreate(PoolDatasetCreate):
     """A NumPy archive with arrays ``x`` and ``y``, or ``x_train``, ``y_train``, ``x_test`` and ``y_test``."""
 
@@ -250,6 +277,7 @@ DatasetCreate = Annotated[
     | ImageFolderDatasetCreate
     | ZipDatasetCreate
     | ParquetDatasetCreate
+    | HuggingfaceDatasetCreate
     | NpzDatasetCreate
     | CocoDatasetCreate,
     Field(discriminator="format"),

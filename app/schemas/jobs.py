@@ -19,6 +19,7 @@ from pydantic.config import JsonDict
 
 from app.schemas.distances import ClassDistance
 from app.schemas.listing import NEXT
+from app.schemas.mlflow import MlflowCreate, MlflowRun
 from app.schemas.selecting import Seed, SelectingRequest
 from app.schemas.work import (
     ArtifactRead,
@@ -60,7 +61,7 @@ JOB_EXAMPLE_OF_ALL: JsonDict = {
     "strategy": "mixed",
     "alpha": "auto",
     "fine_tune": {"blocks": 2, "epochs": 10, "flip": True},
-    "exports": ["onnx", "program"],
+    "exports": ["onnx", "program", "hub"],
 }
 
 FINE_TUNED = "+fine_tuned"
@@ -202,7 +203,10 @@ class JobCreate(SelectingRequest, ReusableSubmission, Description):
         default=None, description="Train layers of the backbone too, after the head. Default: the head alone."
     )
     exports: tuple[ExportFormat, ...] = Field(
-        default=(), max_length=10, description="Other forms in which to give the network."
+        default=(), max_length=10, description="Other forms of the network; `hub`: a folder for the Hugging Face hub."
+    )
+    mlflow: MlflowCreate | None = Field(
+        default=None, description="Tell MLflow how it goes, where the operator has named a server; changes no result."
     )
 
     @property
@@ -367,6 +371,7 @@ class JobResult(Reply):
     n_pool: int
     n_test: int
     n_source: int
+    mlflow: MlflowRun | None = Field(default=None, description="Where it was told, if it was asked for and could be.")
 
 
 class JobSummary(WorkRead, Described):

@@ -5,19 +5,31 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import ConflictError, InvalidRequestError, NameTakenError, NotFoundError, NotReadyError
-from app.places import places_below
+from app.places import bucket_place, is_remote, places_below
 from app.schemas.datasets import DatasetCreateBase, name_from
 from app.schemas.features import FeatureRequest
 from app.services.context import Context
 from app.services.estimates import Sizes
 from app.services.submission import Plan
 from app.services.uploads import hold_upload, require_complete
+from app.settings import Settings
 from app.states import WorkState
 from app.store.datasets import add_dataset, find_dataset, find_datasets, is_name_taken
 from app.store.jobs import Origin
 from app.store.records import DatasetRecord
+from ot3l_core.names import DatasetFormat
 
 PATH_FIELDS = ("path", "root", "test_path", "annotations")
+REMOTE_FORMATS = frozenset(
+    {
+        DatasetFormat.IMAGE_FOLDER,
+        DatasetFormat.ZIP,
+        DatasetFormat.PARQUET,
+        DatasetFormat.HUGGINGFACE,
+        DatasetFormat.NPZ,
+    }
+)
+"""What is whole in one folder or one file, and so can be copied from elsewhere."""
 
 
 def plan_dataset(context: Context, request: DatasetCreateBase) -> Plan[DatasetRecord]:
@@ -32,9 +44,7 @@ def plan_dataset(context: Context, request: DatasetCreateBase) -> Plan[DatasetRe
     name = request.name or request.default_name or name_from(upload.filename if upload else "")
     body = request.settings() | {"name": name}
     located = {
-        field: locate(body[field], field=field, roots=context.settings.dataset_roots, settled=not body.get("download"))
-        for field in PATH_FIELDS
-        if upload is None and body.get(field)
+        field: _locate(body, field, context.settings) for field in PATH_FIELDS if upload is None and body.get(field)
     }
     if is_name_taken(context.session, context.owner, name):
         raise _name_taken(name)
@@ -49,6 +59,29 @@ def plan_dataset(context: Context, request: DatasetCreateBase) -> Plan[DatasetRe
         return record
 
     return Plan(DatasetRecord, body, datasets=(), sizes=Sizes(), add=add)
+
+
+def _locate(body: dict[str, Any], field: str, settings: Settings) -> str:
+    if is_remote(body[field]):
+        return _locate_remote(body, field, settings)
+    return locate(body[field], field=field, roots=settings.dataset_roots, settled=not body.get("download"))
+
+
+def _locate_remote(body: dict[str, Any], field: str, settings: Settings) -> str:
+    """Whether something is there is seen by a worker: no request waits for a store of others."""
+    if field != "path" or body["format"] not in REMOTE_FORMATS:
+        raise InvalidRequestError.of_field(
+            field, f"must be on the server: from S3 come the paths of {', '.join(sorted(REMOTE_FORMATS))}"
+        )
+    try:
+        place = bucket_place(body[field])
+    except ValueError as error:
+        raise InvalidRequestError.of_field(field, str(error)) from error
+    if not any(place.is_below(allowed) for allowed in settings.dataset_buckets):
+        raise InvalidRequestError.of_field(
+            field, "must lie below a prefix that the operator of this service allows (OT3L_DATASET_BUCKETS)"
+        )
+    return str(place)
 
 
 def _name_taken(name: str) -> NameTakenError:

@@ -16,16 +16,25 @@ def plan_job(context: Context, request: JobCreate) -> Plan[JobRecord]:
     """Check a job.
 
     Raises:
-        InvalidRequestError: If the job could not succeed on these datasets, or its weights are not there.
+        InvalidRequestError: If the job could not succeed on these datasets, its weights are not there, or there is no
+            MLflow to tell.
         NotReadyError: If a dataset is not inspected yet, or the selection has not succeeded.
         UnavailableError: If the selection's manifest cannot be read.
     """
     require_weights(context, request)
+    _require_mlflow(context, request)
     if request.selection is None:
         refuse_manifest_fields(request)
         return _plan_selecting_job(context, request)
     target = require_dataset(context, request.target, field="target")
     return plan_manifest_job(context, request, selection_id=request.selection, target=target)
+
+
+def _require_mlflow(context: Context, request: JobCreate) -> None:
+    if request.mlflow is not None and not context.settings.mlflow_uri:
+        raise InvalidRequestError.of_field(
+            "mlflow", "this service has no MLflow to tell (OT3L_MLFLOW_URI): leave it out, or ask the operator"
+        )
 
 
 def _plan_selecting_job(context: Context, request: JobCreate) -> Plan[JobRecord]:

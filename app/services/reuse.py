@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
+from app.schemas.mlflow import WITHOUT_EFFECT
+
 METHOD_VERSION: Final = 1
 """Goes up whenever equal requests on equal images no longer give equal numbers: those of before are not reused then."""
 
@@ -24,5 +26,6 @@ def reuse_key_of(
     if request.get("weights") is not None:
         # A file of the user's own may be another one tomorrow.
         return None
-    told = [METHOD_VERSION, owner, kind, request, list(digests), labels]
+    effective = {name: value for name, value in request.items() if name not in WITHOUT_EFFECT}
+    told = [METHOD_VERSION, owner, kind, effective, list(digests), labels]
     return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

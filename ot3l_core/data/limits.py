@@ -30,6 +30,15 @@ MAX_DESCRIPTION_BYTES: Final = 512 * 2**20
 MAX_IN_MEMORY_BYTES: Final = 16 * 2**30
 """Arrays and tables, which are held in memory as long as they are in use."""
 
+MAX_GROUP_BYTES: Final = 2 * 2**30
+"""One group of rows of a table that is read group by group; two of each split are held."""
+
+MAX_FRONT_MATTER_BYTES: Final = 2**20
+"""What stands before a README's text. Names of 20,000 classes take half of it."""
+
+MAX_SHARDS: Final = 10_000
+"""Files of one table."""
+
 MAX_CLASSES: Final = 50_000
 """ImageNet-21k has half as many."""
 
@@ -116,6 +125,20 @@ def refuse_large_memory(name: str, size: int) -> None:
         raise UnsafeDataError(
             f"{name!r} takes {size} bytes of memory: at most {MAX_IN_MEMORY_BYTES} are read at once; divide it, or "
             "store its pictures as files in a folder or a zip, which are read one by one",
+            field="path",
+        )
+
+
+def refuse_large_group(name: str, size: int) -> None:
+    """Refuse a group of rows too large to be held while one picture of it is needed.
+
+    Raises:
+        UnsafeDataError: If it takes more than ``MAX_GROUP_BYTES`` bytes.
+    """
+    if size > MAX_GROUP_BYTES:
+        raise UnsafeDataError(
+            f"a row group of {name!r} takes {size} bytes: at most {MAX_GROUP_BYTES} are read at once; write it with "
+            "smaller row groups",
             field="path",
         )
 

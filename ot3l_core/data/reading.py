@@ -12,6 +12,7 @@ from ot3l_core.data.readers.archive import open_zip
 from ot3l_core.data.readers.builtin import open_builtin
 from ot3l_core.data.readers.coco import open_coco
 from ot3l_core.data.readers.folder import open_image_folder
+from ot3l_core.data.readers.huggingface import open_huggingface
 from ot3l_core.data.readers.npz import open_npz
 from ot3l_core.data.readers.parquet import open_parquet
 from ot3l_core.data.readers.torchvision import open_torchvision
@@ -26,6 +27,7 @@ _READERS: Mapping[DatasetFormat, Callable[[DatasetSpec], ImageDataset]] = {
     DatasetFormat.IMAGE_FOLDER: open_image_folder,
     DatasetFormat.ZIP: open_zip,
     DatasetFormat.PARQUET: open_parquet,
+    DatasetFormat.HUGGINGFACE: open_huggingface,
     DatasetFormat.NPZ: open_npz,
     DatasetFormat.COCO: open_coco,
 }

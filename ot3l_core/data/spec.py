@@ -10,7 +10,13 @@ from ot3l_core.names import DatasetFormat
 _Setting = TypeVar("_Setting")
 
 _NAMED = {DatasetFormat.BUILTIN, DatasetFormat.TORCHVISION}
-_LABELS_OPTIONAL = {DatasetFormat.IMAGE_FOLDER, DatasetFormat.ZIP, DatasetFormat.PARQUET, DatasetFormat.NPZ}
+_LABELS_OPTIONAL = {
+    DatasetFormat.IMAGE_FOLDER,
+    DatasetFormat.ZIP,
+    DatasetFormat.PARQUET,
+    DatasetFormat.HUGGINGFACE,
+    DatasetFormat.NPZ,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +28,9 @@ class DatasetSpec:
         path: The file or folder; torchvision's root. Every format but ``builtin`` needs it.
         dataset: The one among those of ``builtin`` or ``torchvision``; torchvision's EMNIST is ``EMNIST-digits`` etc.
         annotations: The JSON file of ``coco``, whose pictures lie below ``path``.
-        label_column: The label column of ``parquet``, where its name or type leaves a doubt.
+        label_column: The label column of ``parquet`` and ``huggingface``, where its name or type leaves a doubt.
         test_path: The test file of ``parquet``, where ``path`` is the training file.
+        config: The configuration of ``huggingface``, where there are several.
         download: Whether torchvision may fetch what is missing.
         test_fraction: Share of each class held out, in [0, 1), where the data has no test split of its own; 0 for none.
         min_class_size: Classes with fewer samples in all are dropped, before any splitting.
@@ -40,6 +47,7 @@ class DatasetSpec:
     annotations: Path | None = None
     label_column: str | None = None
     test_path: Path | None = None
+    config: str | None = None
     download: bool = False
     test_fraction: float = 0.2
     min_class_size: int = 1

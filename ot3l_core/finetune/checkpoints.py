@@ -1,7 +1,7 @@
 """One file that holds a whole network, backbone and head, and all that is needed to use it.
 
-Its tensors are named ``backbone.*`` and ``head.*``. ``docs/examples/classify.py`` rebuilds the network from it without
-this package.
+Its tensors are named ``backbone.*`` and ``head.*``. ``classify.py`` beside this module, which is among the examples
+too, rebuilds the network from it without this package.
 """
 
 from collections.abc import Mapping, Sequence

@@ -16,6 +16,7 @@ _BUILDERS: Final = {
     "torchvision": ("import torchvision", "torchvision.models.get_model"),
     "efficientnet_lite_pytorch": ("from efficientnet_lite_pytorch import EfficientNet", "EfficientNet.from_name"),
 }
+_FIGURE: Final = "\n\n![Confusion, reliability and learning curves]({name})"
 _MARKUP: Final = re.compile(r"([\\`*_\[\]<>#|~$&])")
 
 
@@ -47,6 +48,8 @@ class ModelCardFacts:
         test_dataset: Name of the dataset that it was tested on, where that is another.
         tuned_blocks: How many of the backbone's last blocks were trained together with the head, ``"all"`` or a number;
             None where only the head was.
+        figure: Name of a picture of what was measured, where one lies beside the card.
+        script: Name of ``classify.py``, where it lies beside the card.
     """
 
     title: str
@@ -71,6 +74,8 @@ class ModelCardFacts:
     onnx: str | None = None
     test_dataset: str | None = None
     tuned_blocks: str | None = None
+    figure: str | None = None
+    script: str | None = None
 
 
 def write_model_card(facts: ModelCardFacts) -> str:
@@ -206,7 +211,7 @@ def _measured(facts: ModelCardFacts) -> str:
 | log loss | {found.log_loss:.4f} nats |
 | Brier loss | {found.brier_loss:.4f}, of 2 at most |
 
-{calibrated}"""
+{calibrated}{"" if facts.figure is None else _FIGURE.format(name=facts.figure)}"""
 
 
 def _over_seeds(accuracies: Spread, n_seeds: int) -> str:
@@ -250,6 +255,8 @@ probabilities = network(picture).softmax(dim=1)
         "The classes, in the order of the outputs:",
         _fenced(names),
     ]
+    if facts.script is not None:
+        parts += ["The same, as a program:", f"```sh\npython {facts.script} {facts.checkpoint} photo.jpg\n```"]
     if facts.program is not None:
         code = f"import torch\n\nprobabilities = torch.export.load({facts.program!r}).module()(picture)\n"
         parts += [f"With PyTorch alone, from `{facts.program}`:", _fenced(code)]

@@ -21,6 +21,14 @@ def test_roots_are_separated_like_path(monkeypatch):
     assert Settings().dataset_roots == (Path("/a"), Path("b/c"))
 
 
+def test_buckets_are_separated_by_commas(monkeypatch):
+    monkeypatch.setenv("OT3L_DATASET_BUCKETS", "s3://flowers, s3://pictures/public/")
+    assert [str(place) for place in Settings().dataset_buckets] == ["s3://flowers", "s3://pictures/public"]
+    monkeypatch.setenv("OT3L_DATASET_BUCKETS", "s3://flowers/../all")
+    with pytest.raises(ValueError, match="must not have empty parts"):
+        Settings()
+
+
 def test_an_empty_variable_is_no_setting(monkeypatch):
     monkeypatch.setenv("OT3L_DEFAULT_SOURCE", "")
     assert Settings().default_source is None

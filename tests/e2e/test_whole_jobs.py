@@ -3,6 +3,7 @@
 import contextlib
 import io
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def job(service):
             **BODY,
             "alpha": ALPHAS,
             "fine_tune": {"blocks": 1, "epochs": 2, "learning_rate": 0.001},
-            "exports": ["program", "onnx", "onnx"],
+            "exports": ["program", "hub", "onnx", "onnx"],
         },
     )
 
@@ -96,6 +97,15 @@ def test_exports_say_what_the_checkpoint_says(files):
     card = (files / "model_card.md").read_text()
     assert "program.pt2" in card
     assert "network.onnx" in card
+
+
+def test_the_folder_for_the_hub_has_the_checkpoint_and_a_page(files):
+    with zipfile.ZipFile(files / "hub.zip") as packed:
+        assert packed.read("model.safetensors") == (files / "checkpoint.safetensors").read_bytes()
+        assert packed.read("report.png") == (files / "report.png").read_bytes()
+        page = packed.read("README.md").decode()
+    assert "pipeline_tag: image-classification" in page
+    assert "network.onnx" not in page
 
 
 def test_a_checkpoint_is_where_the_next_job_begins(service, uploads, files):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from tests.hostile import arrays, folders, pictures, zips
+from tests.hostile import arrays, folders, hubs, pictures, zips
 
 Body: TypeAlias = Mapping[str, object]
 Make: TypeAlias = Callable[[Path], Body]
@@ -30,5 +30,5 @@ class Hostile:
 
 def hostile_files() -> dict[str, Hostile]:
     """All of them, by name."""
-    parts = (zips.ZIPS, pictures.PICTURES, arrays.ARRAYS, folders.FOLDERS)
+    parts = (zips.ZIPS, pictures.PICTURES, arrays.ARRAYS, folders.FOLDERS, hubs.HUBS)
     return {name: Hostile(code, make) for part in parts for name, (code, make) in part.items()}

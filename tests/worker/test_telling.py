@@ -50,13 +50,12 @@ def test_lines_of_the_core_and_the_worker_are_told_and_no_others():
 
 def test_warnings_of_libraries_are_told_without_their_place():
     reporter = Reporter()
-    logging.captureWarnings(capture=True)
-    try:
-        with lines_told(reporter), warnings.catch_warnings():
-            warnings.simplefilter("always")
-            logging.captureWarnings(capture=True)
-            warnings.warn("the sky falls", UserWarning, stacklevel=1)
-    finally:
+    with lines_told(reporter), warnings.catch_warnings():
+        warnings.simplefilter("always")
+        # Whoever captured them before, in a module that was imported during a test, was undone by pytest unawares.
+        logging.captureWarnings(capture=False)
+        logging.captureWarnings(capture=True)
+        warnings.warn("the sky falls", UserWarning, stacklevel=1)
         logging.captureWarnings(capture=False)
     [line] = lines_of(reporter.take_news())
     assert line.startswith("test_telling.py:")

@@ -40,6 +40,7 @@ from tests.generators.pictures import (
     write_mnist_layout,
     write_npz,
     write_parquet,
+    write_shards,
     write_zip,
 )
 from worker.inputs import open_files
@@ -139,6 +140,7 @@ def test_every_format_gives_the_dataset_that_its_files_give(here, send, tmp_path
         ("image_folder", folder, packed(folder, tmp_path / "b.tar.gz")),
         ("parquet", tables, packed(tables, tmp_path / "c.zip")),
         ("parquet", path := tables / "train.parquet", path.read_bytes()),
+        ("huggingface", path := write_shards(tmp_path / "hub", SPLITS), packed(path, tmp_path / "d.tar.gz")),
     ]
     for file_format, path, content in cases:
         by_path = open_dataset(DatasetSpec(DatasetFormat(file_format), path, test_fraction=0.25))

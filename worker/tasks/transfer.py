@@ -26,6 +26,7 @@ from worker.job_files import CHECKPOINT, metadata_of, write_exports, write_repor
 from worker.job_results import describe_transfer
 from worker.lifecycle import Lifecycle, Outcome
 from worker.manifests import open_chosen
+from worker.mlflow_runs import tell_outcome, told_to_mlflow
 from worker.outputs import store_artifact
 from worker.resources import Resources, resources
 from worker.telling import Reporter
@@ -44,6 +45,12 @@ def transfer(work_id: str) -> None:
 
 def _compute(record: JobRecord, reporter: Reporter, here: Resources) -> Outcome:
     request = JobCreate.model_validate(record.request)
+    with told_to_mlflow(record, request, here.settings, reporter) as run:
+        outcome = _transfer(record, request, reporter, here)
+        return outcome if run is None else tell_outcome(run, outcome, request, here, reporter)
+
+
+def _transfer(record: JobRecord, request: JobCreate, reporter: Reporter, here: Resources) -> Outcome:
     on_progress = reporter.enter(Phase.READING)
     if record.manifest is None:
         images = _read(record.target, record.source, request, here, on_progress)

@@ -1,30 +1,31 @@
 """Image tables as Hugging Face stores them."""
 
-import json
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ot3l_core.data.images import EncodedImages, ImageDataset, Images, ImageSplit, Indices, unlabelled_dataset
-from ot3l_core.data.limits import refuse_bomb, refuse_large_memory, refuse_too_many, require_class_names, some_of
+from ot3l_core.data.readers.columns import (
+    bytes_of,
+    class_names,
+    image_column,
+    label_column_of,
+    labels_of,
+    opened_table,
+    read_groups,
+)
 from ot3l_core.data.readers.folder import require_file
 from ot3l_core.data.readers.labelling import Stored, encode_labels, positions
 from ot3l_core.data.spec import DatasetSpec
-from ot3l_core.errors import DatasetLayoutError, DatasetNotFoundError
+from ot3l_core.errors import DatasetNotFoundError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
-
-_IMAGE_COLUMNS = ("image", "img", "picture", "photo")
-_LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target", "category", "coarse_label")
 
 
 def open_parquet(spec: DatasetSpec) -> ImageDataset:
@@ -75,172 +76,22 @@ class _Table:
     names: list[str] | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """A column, and the name that the file has for its values: ``image.bytes`` in a struct."""
-
-    name: str
-    leaf: str
-
-
 def _read(path: Path, label_column: str | None) -> _Table:
-    with _opened(path) as file:
+    with opened_table(path) as file:
         schema = file.schema_arrow
-        image = _image_column(schema)
-        label = _label_column(schema, image.name, label_column)
-        groups = _read_groups(path, file, [image, label])
-        pictures = [chunk for group in groups for chunk in _bytes_of(group[image.name])]
-        labels = [_labels(group[label.name], label.name) for group in groups]
-        names = _class_names(schema.metadata, label.name)
+        image = image_column(schema)
+        label = label_column_of(schema, image.name, label_column)
+        groups = read_groups(path, file, [image, label])
+        pictures = [chunk for group in groups for chunk in bytes_of(group[image.name])]
+        labels = [labels_of(group[label.name], label.name) for group in groups]
+        names = class_names(schema.metadata, label.name)
     return _Table(pictures, np.concatenate([np.empty(0, np.int64), *labels]), names)
 
 
 def _read_pictures(path: Path) -> "list[pa.Array]":
-    with _opened(path) as file:
-        image = _image_column(file.schema_arrow)
-        return [chunk for group in _read_groups(path, file, [image]) for chunk in _bytes_of(group[image.name])]
-
-
-@contextmanager
-def _opened(path: Path) -> "Iterator[pq.ParquetFile]":
-    import pyarrow as pa  # noqa: PLC0415 - optional
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
-    try:
-        with pq.ParquetFile(path) as file:
-            yield file
-    except (pa.ArrowException, OSError, ValueError, LookupError, OverflowError, MemoryError, RecursionError) as error:
-        raise DatasetLayoutError(
-            f"{path.name!r} is no readable parquet file: write it anew, with plain or dictionary encoding", field="path"
-        ) from error
-
-
-def _read_groups(path: Path, file: "pq.ParquetFile", columns: Sequence[_Column]) -> "list[pa.Table]":
-    """The columns, group by group, because Arrow cannot read nested columns of more than 2 GiB at once.
-
-    Bytes and strings stay behind dictionaries: of a value that is stored once and named by a million rows, Arrow would
-    otherwise make a million copies. What a file says of its own size is believed only where it says too much.
-    """
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
-    stored = path.stat().st_size
-    groups = [file.metadata.row_group(group) for group in range(file.metadata.num_row_groups)]
-    refuse_too_many(path.name, sum(max(group.num_rows, 0) for group in groups))
-    _require_size(path, stored, sum(max(group.total_byte_size, 0) for group in groups))
-    leaves = [column.leaf for column in columns]
-    _require_unique(path, file, leaves)
-    tables: list[pa.Table] = []
-    size = 0
-    with pq.ParquetFile(path, metadata=file.metadata, read_dictionary=leaves) as behind_dictionaries:
-        for group in range(len(groups)):
-            tables.append(behind_dictionaries.read_row_group(group, columns=leaves, use_threads=False))
-            size += tables[-1].nbytes
-            _require_size(path, stored, size)
-    return tables
-
-
-def _require_size(path: Path, stored: int, size: int) -> None:
-    refuse_bomb(path.name, stored=stored, declared=size)
-    refuse_large_memory(path.name, size)
-
-
-def _require_unique(path: Path, file: "pq.ParquetFile", leaves: Sequence[str]) -> None:
-    """Refuse columns that bring others with them: Arrow reads all whose path begins with a name."""
-    found = [file.schema.column(index).path for index in range(len(file.schema.names))]
-    for leaf in leaves:
-        if sum(other == leaf or other.startswith(f"{leaf}.") for other in found) != 1:
-            raise DatasetLayoutError(
-                f"{path.name!r} has several columns {leaf!r}: give each column a name of its own", field="path"
-            )
-
-
-def _image_column(schema: "pa.Schema") -> _Column:
-    candidates = {field.name: leaf for field in schema if (leaf := _leaf_of_bytes(field)) is not None}
-    for name in (*_IMAGE_COLUMNS, *list(candidates)[:1]):
-        if name in candidates:
-            return _Column(name, candidates[name])
-    raise DatasetLayoutError(
-        f"no column holds pictures as bytes or structs {{bytes, path}}: found {some_of(schema.names)}",
-        field="path",
-    )
-
-
-def _leaf_of_bytes(field: "pa.Field") -> str | None:
-    import pyarrow as pa  # noqa: PLC0415
-
-    def is_bytes(kind: "pa.DataType") -> bool:
-        return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-    if is_bytes(field.type):
-        return str(field.name)
-    if pa.types.is_struct(field.type) and any(part.name == "bytes" and is_bytes(part.type) for part in field.type):
-        return f"{field.name}.bytes"
-    return None
-
-
-def _label_column(schema: "pa.Schema", image: str, wanted: str | None) -> _Column:
-    import pyarrow as pa  # noqa: PLC0415
-
-    def is_string(kind: "pa.DataType") -> bool:
-        inner = kind.value_type if pa.types.is_dictionary(kind) else kind
-        return bool(pa.types.is_string(inner) or pa.types.is_large_string(inner))
-
-    candidates = [f.name for f in schema if f.name != image and (pa.types.is_integer(f.type) or is_string(f.type))]
-    preferred = _LABEL_COLUMNS if wanted is None else (wanted,)
-    only = candidates if wanted is None and len(candidates) == 1 else []
-    for name in (*preferred, *only):
-        if name in candidates:
-            return _Column(str(name), str(name))
-    asked = (
-        "label_column is not given, and none is named 'label'" if wanted is None else f"{wanted!r} is not among them"
-    )
-    raise DatasetLayoutError(
-        f"columns of integers or strings: {some_of(candidates)}; {asked}: name the column of labels",
-        field="label_column",
-    )
-
-
-def _bytes_of(column: "pa.ChunkedArray") -> "list[pa.Array]":
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.compute as pc  # noqa: PLC0415
-
-    pictures = pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
-    if pictures.null_count:
-        raise DatasetLayoutError(
-            f"{pictures.null_count} rows hold no picture: store the bytes of each in the table, not only its path",
-            field="path",
-        )
-    return [chunk for chunk in pictures.chunks if len(chunk)]
-
-
-def _labels(column: "pa.ChunkedArray", name: str) -> Stored:
-    import pyarrow as pa  # noqa: PLC0415
-
-    if column.null_count:
-        raise DatasetLayoutError(
-            f"{column.null_count} rows have no value in {name!r}: leave out samples without a label",
-            field="label_column",
-        )
-    if pa.types.is_integer(column.type):
-        return np.asarray(column.to_numpy(), dtype=np.int64)
-    return np.concatenate([np.empty(0, np.str_), *(_strings(chunk) for chunk in column.chunks)])
-
-
-def _strings(labels: "pa.DictionaryArray") -> NDArray[np.str_]:
-    names = labels.dictionary.to_pylist()
-    # An array of strings takes as much for each as for the longest.
-    require_class_names(tuple(names))
-    found: NDArray[np.str_] = np.array(names, dtype=np.str_)[labels.indices.to_numpy()]
-    return found
-
-
-def _class_names(metadata: Mapping[bytes, bytes] | None, label: str) -> list[str] | None:
-    """Class names from what the ``datasets`` library writes into a schema; None if it did not, or not as expected."""
-    try:
-        names = json.loads((metadata or {})[b"huggingface"])["info"]["features"][label]["names"]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return None
-    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+    with opened_table(path) as file:
+        image = image_column(file.schema_arrow)
+        return [chunk for group in read_groups(path, file, [image]) for chunk in bytes_of(group[image.name])]
 
 
 def _split(name: str, parts: Sequence[_Table], labels: Indices) -> ImageSplit:

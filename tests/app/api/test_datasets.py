@@ -1,10 +1,14 @@
 """Registering and reading datasets over HTTP."""
 
 import hashlib
+import re
 from uuid import UUID
 
 import pytest
+from starlette.testclient import TestClient
 
+from app.main import create_app
+from app.places import bucket_place
 from app.queue import TaskName
 from app.states import WorkState
 from app.store.blobs import open_blobs
@@ -104,6 +108,52 @@ def test_paths_are_found_below_the_roots_only(client, settings, tmp_path):
         assert reply.status_code == 422, path
         assert set(fields_of(reply)) == {"path"}
         assert str(tmp_path) not in reply.text
+
+
+@pytest.fixture
+def bucket_client(settings, queue):
+    """A client of a service whose operator allows two prefixes."""
+    places = tuple(map(bucket_place, ("s3://pictures/public", "s3://flowers")))
+    with TestClient(
+        create_app(settings.model_copy(update={"dataset_buckets": places}), queue=queue), base_url="http://localhost"
+    ) as client:
+        yield client
+
+
+def test_addresses_in_s3_are_taken_below_the_allowed_prefixes(bucket_client, service_database):
+    for path in ("s3://pictures/public", "s3://pictures/public/cats/", "s3://flowers/a.zip"):
+        reply = bucket_client.post("/datasets", json={"format": "image_folder", "path": path})
+        assert reply.status_code == 202, reply.text
+        with service_database.reading() as session:
+            assert session.get(DatasetRecord, UUID(reply.json()["id"])).request["path"] == path.rstrip("/")
+    names = {item["name"] for item in bucket_client.get("/datasets").json()["items"]}
+    assert names == {"public", "cats", "a"}
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        ({"path": "s3://pictures/private"}, "OT3L_DATASET_BUCKETS"),
+        ({"path": "s3://pictures/publicity"}, "OT3L_DATASET_BUCKETS"),
+        ({"path": "s3://pictures"}, "OT3L_DATASET_BUCKETS"),
+        ({"path": "s3://other/a"}, "OT3L_DATASET_BUCKETS"),
+        ({"path": "s3://pictures/public/../private"}, r"\.\."),
+        ({"path": "s3://pictures/public//a"}, "empty"),
+        ({"path": "http://127.0.0.1/a"}, "s3://"),
+        ({"path": "file:///etc/passwd"}, "s3://"),
+        ({"format": "coco", "path": "s3://flowers/a", "annotations": "a.json"}, "image_folder"),
+    ],
+)
+def test_other_addresses_are_refused(bucket_client, queue, body, complaint):
+    reply = bucket_client.post("/datasets", json={"format": "image_folder"} | body)
+    assert reply.status_code == 422
+    assert re.search(complaint, fields_of(reply)["path"])
+    assert queue.messages == []
+
+
+def test_nothing_in_s3_is_allowed_unless_it_is_said(client):
+    reply = client.post("/datasets", json={"format": "zip", "path": "s3://pictures/a.zip"})
+    assert "OT3L_DATASET_BUCKETS" in fields_of(reply)["path"]
 
 
 @pytest.mark.parametrize(

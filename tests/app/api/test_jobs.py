@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
+from starlette.testclient import TestClient
 
 from app.api.files import parse_range
 from app.errors import RangeError
+from app.main import create_app
 from app.queue import TaskName
 from app.schemas.jobs import JobCreate
 from app.store.blobs import open_blobs
@@ -75,6 +77,9 @@ def test_a_job_is_stored_then_enqueued(client, queue, job):
         ({"fine_tune": {"blocks": 0}}, "fine_tune.blocks"),
         ({"fine_tune": {"label_smoothing": 1}}, "fine_tune.label_smoothing"),
         ({"exports": ["pdf"]}, "exports.0"),
+        ({"mlflow": {"experiment": "pets"}}, "mlflow"),
+        ({"mlflow": {"run_name": "pets"}}, "mlflow.experiment"),
+        ({"mlflow": {"experiment": "pets", "uri": "http://elsewhere"}}, "mlflow.uri"),
         ({"weights": "../outside.pt"}, "weights"),
         ({"weights": "nothing.pt"}, "weights"),
         ({"strategy": "best"}, "strategy"),
@@ -100,6 +105,16 @@ def test_a_bad_job_names_its_field(client, register, queue, body, field):
     assert (reply.status_code, reply.json()["type"]) == (422, "invalid_request")
     assert [error["field"] for error in reply.json()["errors"]] == [field]
     assert queue.messages == []
+
+
+def test_mlflow_is_told_where_the_operator_has_named_one(settings, queue, register):
+    register("target")
+    told = settings.model_copy(update={"mlflow_uri": "http://mlflow.example.com"})
+    body = {"target": "target", "strategy": "uniform", "mlflow": {"experiment": "pets"}}
+    with TestClient(create_app(told, queue=queue), base_url="http://localhost") as client:
+        reply = client.post("/jobs", json=body)
+    assert reply.status_code == 202, reply.text
+    assert reply.json()["request"]["mlflow"] == {"experiment": "pets", "run_name": None, "checkpoint": False}
 
 
 @pytest.mark.parametrize(("alpha", "told"), [("auto", "auto"), ([1, 0, 0.3], [1.0, 0.0, 0.3])])

@@ -228,3 +228,10 @@ def test_an_estimate_goes_by_what_like_work_has_cost(client, datasets, finish):
     twice = estimate(training={"epochs": 80})["seconds_by_phase"]
     assert twice == timings | {"training": 800.0}
     assert "measured" not in estimate(backbone="resnet18")["basis"]
+
+
+def test_who_else_is_told_changes_nothing_about_what_a_job_is():
+    told, untold = ({"target": "target", "mlflow": mlflow} for mlflow in ({"experiment": "pets"}, None))
+    before = {"target": "target"}
+    keys = {reuse_key_of("local", "jobs", request, digests=["0"]) for request in (told, untold, before)}
+    assert len(keys) == 1
