@@ -84,12 +84,14 @@ check: setup ## Lint, types and import contracts
 	$(BIN)/lint-imports --no-cache
 
 # Warnings of the build are errors: a link that leads nowhere, an anchor that is not there.
+docs docs-serve: export NO_MKDOCS_2_WARNING := 1
+
 docs: setup ## Build the documentation as a site into .site, to be opened with a browser
-	$(BIN)/mkdocs build --quiet --strict --config-file .mkdocs.yml
+	$(BIN)/python -m mkdocs build --strict --config-file .mkdocs.yml
 	@echo "open .site/index.html"
 
 docs-serve: setup ## Show the documentation on 127.0.0.1 while it is written (PORT=8001)
-	$(BIN)/mkdocs serve --config-file .mkdocs.yml --dev-addr 127.0.0.1:$(or $(PORT),8001)
+	$(BIN)/python -m mkdocs serve --config-file .mkdocs.yml --dev-addr 127.0.0.1:$(or $(PORT),8001)
 
 figures: setup ## Draw the figures of the documentation again, into docs/images
 	$(BIN)/python -m docs.figures

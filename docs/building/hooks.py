@@ -19,8 +19,9 @@ ROOT = Path(__file__).parents[2]
 ELSEWHERE = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
-    "LICENSE",
-    *(f"benchmarks/results/{name}" for name in ("**/*.md", "**/*.svg")),
+    "benchmarks/README.md",
+    "benchmarks/results/**/*.md",
+    "benchmarks/results/**/*.svg",
 )
 """What is shown although it is not below docs/."""
 _LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(?=[#)])")
