@@ -67,7 +67,7 @@ def post_rotation(
     "/{key_id}/revoke",
     name="revoke_key",
     response_model=KeyRead,
-    responses={200: {"headers": REPLAYED_HEADER}} | problems(404, 409, 422),
+    responses={200: {"headers": REPLAYED_HEADER}, **problems(404, 409, 422)},
 )
 def post_revocation(key_id: UUID, context: WritingDep, asked: AskedDep, response: Response) -> KeyRecord:
     """End a key for good; every process knows within five seconds. To end it again changes nothing."""
