@@ -11,7 +11,7 @@ from uuid import UUID
 import typer
 
 from app.cli.options import AsJson, connect
-from app.cli.output import print_bodies, print_body, print_table, say
+from app.cli.output import out, print_bodies, print_body, say
 from app.principals import Scope
 
 if TYPE_CHECKING:
@@ -81,8 +81,10 @@ def list_(context: typer.Context, owner: Owner = None, *, direct: Direct = False
     found = list(_ring(context, owner, direct=direct).list())
     if as_json:
         print_bodies(found)
-    else:
-        print_table(_HEADINGS, map(_row, found))
+        return
+    for key in found:
+        # Not a table: of eight columns none would be read in a terminal of eighty.
+        out().print(_line(key), markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -132,15 +134,6 @@ def _checked(option: str, make: Callable[[], T]) -> T:
         # Pydantic's, of which the last line but one says what would be right.
         said = str(error).splitlines()
         raise typer.BadParameter(said[-2].strip().partition(" [")[0], param_hint=option) from error
-
-
-_HEADINGS = ("id", "hint", "scopes", "name", "owner", "expires", "last used", "revoked")
-
-
-def _row(key: "KeyRead") -> tuple[object, ...]:
-    scopes = ",".join(key.scopes)
-    owner = getattr(key, "owner", None)
-    return key.id, key.hint, scopes, key.name, owner, key.expires_at, key.last_used_at, key.revoked_at
 
 
 def _line(key: "KeyRead") -> str:

@@ -30,7 +30,7 @@ def err() -> Console:
 
 def say(text: str) -> None:
     """Tell something that is no result; markup of rich is understood."""
-    err().print(text)
+    err().print(text, soft_wrap=True)
 
 
 def say_error(*lines: str) -> None:
