@@ -4,7 +4,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Final, Protocol, TypeVar
 from uuid import uuid4
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential,
+    wait_random,
+)
 
 from app.client.calls import Call, Reply, Request, refusal
 from app.client.errors import (
@@ -34,7 +41,8 @@ LOOK_SECONDS: Final = (0.2, 2.0)
 REDIRECTS: Final = frozenset({302, 303, 307, 308})
 PASSING: Final = frozenset({500, 502, 503, 504})
 LOG_LINES: Final = 1000
-_backoff = wait_exponential_jitter(initial=FIRST_SECONDS, max=LONGEST_SECONDS, jitter=FIRST_SECONDS)
+# A little of it by chance, so that clients that failed together do not come back together.
+_backoff = wait_exponential(multiplier=FIRST_SECONDS, max=LONGEST_SECONDS) + wait_random(0.0, FIRST_SECONDS / 2)
 
 
 class OnProgress(Protocol):
