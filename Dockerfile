@@ -72,7 +72,7 @@ HEALTHCHECK --interval=60s --timeout=20s --start-period=60s --retries=3 CMD ["py
 CMD ["celery", "-A", "worker.main", "worker", "--pool=prefork", "--concurrency=1", "--loglevel=INFO", "--without-gossip", "--without-mingle"]
 
 FROM runtime AS api
-# Beyond loopback it asks for a key; make the first one by `python -m app.keys create` (docs/operations.md)
+# Beyond loopback it asks for a key; make the first one by `python -m app.cli keys create --direct` (docs/operations.md)
 ENV OT3L_HOST=0.0.0.0 \
     OT3L_PORT=8000
 COPY --from=api-packages /opt/venv /opt/venv

@@ -1,10 +1,11 @@
-"""The command line that both shapes have."""
+"""Leaving a service of either shape running, and the command line for that which needs nothing but this package."""
 
 import argparse
 import logging
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.local.children import StartError
@@ -13,31 +14,59 @@ from app.local.service import TRIAL_SOURCE, LocalService, register_trial_source,
 log = logging.getLogger("app.local")
 
 
-def run(make: Callable[..., LocalService], *, description: str, data_dir: str, n_workers: int) -> int:
-    """Run a service until Ctrl-C, SIGTERM or SIGHUP.
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A shape that can be left running.
 
-    Args:
+    Attributes:
         make: ``embedded`` or ``production``.
         description: What ``--help`` says it is.
-        data_dir: Where it keeps everything, unless the command line says otherwise.
+        data_dir: Where it keeps everything, unless somebody says otherwise.
         n_workers: Worker processes, likewise.
+    """
+
+    make: Callable[..., LocalService]
+    description: str
+    data_dir: Path
+    n_workers: int
+
+
+def run(kind: Kind) -> int:
+    """Read the command line, and run a service until Ctrl-C, SIGTERM or SIGHUP.
 
     Returns:
         The exit status.
     """
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--data-dir", type=Path, default=Path(data_dir), help="where it keeps everything")
+    parser = argparse.ArgumentParser(description=kind.description)
+    parser.add_argument("--data-dir", type=Path, help=f"where it keeps everything; default: {kind.data_dir}")
     parser.add_argument("--port", type=int, default=8000, help="where the API listens on 127.0.0.1; 0: a free port")
     parser.add_argument("--roots", default=".", help="folders that datasets may be read from, separated like PATH")
-    parser.add_argument("--workers", type=int, default=n_workers, help="worker processes")
-    arguments = parser.parse_args()
+    parser.add_argument("--workers", type=int, help=f"worker processes; default: {kind.n_workers}")
+    asked = parser.parse_args()
+    return serve(kind, data_dir=asked.data_dir, port=asked.port, roots=asked.roots, n_workers=asked.workers)
+
+
+def serve(kind: Kind, *, data_dir: Path | None, port: int, roots: str, n_workers: int | None) -> int:
+    """Run a service until Ctrl-C, SIGTERM or SIGHUP.
+
+    Args:
+        kind: Of which shape.
+        data_dir: None for the shape's own.
+        port: On 127.0.0.1; 0 for a free one.
+        roots: Folders that datasets may be read from, separated like PATH.
+        n_workers: None for the shape's own.
+
+    Returns:
+        The exit status.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     log.setLevel(logging.INFO)
     stop_on_signals()
-    roots = os.pathsep.join(str(Path(root).resolve()) for root in arguments.roots.split(os.pathsep))
+    resolved = os.pathsep.join(str(Path(root).resolve()) for root in roots.split(os.pathsep))
     default_source = os.environ.get("OT3L_DEFAULT_SOURCE") or TRIAL_SOURCE
-    environment = {"OT3L_DATASET_ROOTS": roots, "OT3L_DEFAULT_SOURCE": default_source}
-    service = make(arguments.data_dir, port=arguments.port, n_workers=arguments.workers, environment=environment)
+    environment = {"OT3L_DATASET_ROOTS": resolved, "OT3L_DEFAULT_SOURCE": default_source}
+    n_workers = kind.n_workers if n_workers is None else n_workers
+    service = kind.make(data_dir or kind.data_dir, port=port, n_workers=n_workers, environment=environment)
     try:
         with service:
             if default_source == TRIAL_SOURCE:

@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from app.local.command import run
+from app.local.command import Kind, run
 from app.local.parts import free_ports, local_key, valkey, valkey_url
 from app.local.service import LocalService, Shape
 
@@ -24,6 +24,8 @@ def _shape(data_dir: Path) -> Shape:
 embedded = partial(LocalService, _shape)
 """A service over SQLite and a folder of blobs; what the shell has set for another one is not meant for it."""
 
+KIND = Kind(embedded, "The whole OT3L service on this machine.", Path(".ot3l"), n_workers=1)
+
 
 if __name__ == "__main__":
-    sys.exit(run(embedded, description="The whole OT3L service on this machine.", data_dir=".ot3l", n_workers=1))
+    sys.exit(run(KIND))

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from app.local.children import Part
-from app.local.command import run
+from app.local.command import Kind, run
 from app.local.parts import (
     free_ports,
     local_key,
@@ -49,7 +49,13 @@ def _shape(data_dir: Path) -> Shape:
 production = partial(LocalService, _shape, n_workers=N_WORKERS)
 """A service over PostgreSQL, Valkey and S3, or over what the environment names instead."""
 
+KIND = Kind(
+    production,
+    "OT3L in its production shape on this machine, without containers.",
+    Path(".ot3l-up"),
+    n_workers=N_WORKERS,
+)
+
 
 if __name__ == "__main__":
-    described = "OT3L in its production shape on this machine, without containers."
-    sys.exit(run(production, description=described, data_dir=".ot3l-up", n_workers=N_WORKERS))
+    sys.exit(run(KIND))

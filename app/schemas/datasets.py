@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import (
     AfterValidator,
+    AliasChoices,
     ConfigDict,
     Field,
     StrictBool,
@@ -310,17 +311,19 @@ class DatasetRead(WorkRead, Described):
     """A registered dataset."""
 
     name: str
-    format: DatasetFormat = Field(validation_alias="request")
+    format: DatasetFormat = Field(validation_alias=AliasChoices("request", "format"))
     labelled: bool = Field(description="Whether its images have classes.")
-    upload: UUID | None = Field(validation_alias="upload_id", description="What it is read from, if that was uploaded.")
+    upload: UUID | None = Field(
+        validation_alias=AliasChoices("upload_id", "upload"), description="What it is read from, if that was uploaded."
+    )
     digest: str | None = Field(description="sha256 over all images and labels; the same for every packaging.")
     result: DatasetSummary | None = Field(description="What inspection found, once it succeeded.")
     artifacts: list[ArtifactRead] = Field(description="None where it was inspected before there were galleries.")
 
     @field_validator("format", mode="before")
     @classmethod
-    def _format_of_request(cls, request: dict[str, str]) -> str:
-        return request["format"]
+    def _format_of_request(cls, request: dict[str, str] | str) -> str:
+        return request if isinstance(request, str) else request["format"]
 
 
 class DatasetList(Reply):

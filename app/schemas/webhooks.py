@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, HttpUrl, StrictBool
+from pydantic import AliasChoices, ConfigDict, Field, HttpUrl, StrictBool
 
 from app.schemas.work import Reply, Request
 from app.states import DeliveryState
@@ -81,7 +81,9 @@ class DeliveryRead(Reply):
     event: str = Field(examples=["job.succeeded"])
     subject_id: UUID = Field(description="What it tells of.")
     state: DeliveryState
-    attempts: int = Field(description="How often it was sent, or is being sent.", validation_alias="n_attempts")
+    attempts: int = Field(
+        description="How often it was sent, or is being sent.", validation_alias=AliasChoices("n_attempts", "attempts")
+    )
     next_attempt_at: dt.datetime | None = Field(description="Empty when nothing more is tried.")
     status_code: int | None = Field(description="Of the receiver's latest answer, if there was one.")
     error: str | None = Field(description="What was wrong with the latest attempt.")

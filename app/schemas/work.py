@@ -4,7 +4,17 @@ import datetime as dt
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+)
 
 from app.states import WorkState
 from ot3l_core.names import Phase
@@ -126,7 +136,8 @@ class Described(Reply):
     """What its owner wrote on it."""
 
     tags: list[str]
-    metadata: dict[str, str] = Field(validation_alias="notes")
+    # A record has it as `notes`; whoever reads our reply has it by its own name.
+    metadata: dict[str, str] = Field(validation_alias=AliasChoices("notes", "metadata"))
 
 
 class Estimate(Reply):

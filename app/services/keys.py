@@ -53,7 +53,7 @@ def require_first_key(settings: Settings) -> None:
     if not found:
         raise NoKeyError(
             f"The service listens on {settings.host} and asks for keys, and there is none with the scope admin. Make "
-            "one: python -m app.keys create --owner NAME --scope read --scope write --scope admin"
+            "one: python -m app.cli keys create --direct --owner NAME --scope read --scope write --scope admin"
         )
 
 

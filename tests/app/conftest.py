@@ -1,10 +1,12 @@
 """The application without its processes: real database, real blobs, a queue that records."""
 
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
 from starlette.testclient import TestClient
 
+from app.client import Client
 from app.main import create_app
 from app.principals import Scope
 from app.services.keys import create_key
@@ -14,6 +16,7 @@ from app.store import work
 from app.store.records import DatasetRecord
 from app.store.sessions import open_database
 from tests.fakes import RecordingQueue
+from tests.loopback import serving
 
 SUMMARY = {
     "classes": [{"name": name, "pool": 40, "test": 10} for name in ("cat", "dog")],
@@ -34,6 +37,30 @@ def queue():
 def client(settings, queue):
     with TestClient(create_app(settings, queue=queue), base_url="http://localhost") as made:
         yield made
+
+
+@pytest.fixture
+def url(settings, queue):
+    """Where the application answers over real connections."""
+    with serving(create_app(settings, queue=queue)) as address:
+        yield address
+
+
+@pytest.fixture
+def naps(monkeypatch):
+    """How long a blocking client would have slept each time; it does not."""
+    taken = []
+    monkeypatch.setattr("app.client.wire.time", SimpleNamespace(sleep=taken.append))
+    return taken
+
+
+@pytest.fixture
+def target(url, finish):
+    """A dataset that has been inspected, on the application that answers over real connections."""
+    with Client(url) as client:
+        dataset = client.datasets.create(format="builtin", dataset="digits", name="target")
+        finish(DatasetRecord, dataset.id, digest="0" * 64, result=SUMMARY)
+        return dataset.refresh()
 
 
 @pytest.fixture
