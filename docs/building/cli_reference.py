@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import click
 import typer
+
 from app.cli.main import app
 
 PATH = "reference/cli.md"

@@ -24,6 +24,8 @@ ELSEWHERE = (
     "benchmarks/results/**/*.svg",
 )
 """What is shown although it is not below docs/."""
+DECISIONS = "decisions"
+"""The folder with a page for each decision; the site lists them."""
 _LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(?=[#)])")
 
 
@@ -38,6 +40,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
     """Lead links that go by the repository's folders to where their pages are in the site."""
+    if page.file.src_uri == f"{DECISIONS}/README.md":
+        markdown = f"{markdown}\n{_index_of_decisions()}"
     return relink(markdown, page.file.src_uri)
 
 
@@ -62,6 +66,11 @@ def relink(markdown: str, page: str) -> str:
         return posixpath.relpath(there, posixpath.dirname(page) or ".")
 
     return _LINK.sub(lead, markdown)
+
+
+def _index_of_decisions() -> str:
+    pages = sorted((ROOT / "docs" / DECISIONS).glob("[0-9]*.md"))
+    return "".join(f"- [{page.read_text().partition(chr(10))[0].removeprefix('# ')}]({page.name})\n" for page in pages)
 
 
 def _elsewhere() -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Draw every figure: ``python -m docs.figures [FOLDER]``."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from docs.figures.distances import draw_certificate, draw_class_map, draw_class_pairs, draw_plan
@@ -18,17 +19,17 @@ FIGURES = {
 """Each by the name of its file."""
 
 
-def draw_all(folder: Path) -> list[Path]:
-    """Draw every figure into a folder."""
+def draw(folder: Path, names: Iterable[str] = FIGURES) -> list[Path]:
+    """Draw figures into a folder."""
     paths = []
-    for name, draw in FIGURES.items():
+    for name in names:
         with styled():
-            figure = draw()
+            figure = FIGURES[name]()
             paths.append(folder / f"{name}.svg")
             figure.savefig(paths[-1], metadata={"Date": None, "Creator": None}, transparent=True)
     return paths
 
 
 if __name__ == "__main__":
-    for path in draw_all(Path(*sys.argv[1:] or ("docs/images",))):
+    for path in draw(Path(*sys.argv[1:] or ("docs/images",))):
         print(path)

@@ -5,9 +5,9 @@ import shlex
 
 import pytest
 import typer
-from app.cli.main import app
 from typer._click.exceptions import ClickException
 
+from app.cli.main import app
 from app.main import create_app
 from app.settings import Settings
 from tests.docs.pages import BLOCKS, PAGES, ROOT, name_of, prose_of
