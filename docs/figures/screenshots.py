@@ -1,4 +1,4 @@
-"""Pictures of the dashboard for the documentation: a service of our own, work on digits that come in wheels, Chromium."""
+"""Pictures of the dashboard for the documentation: a service of our own, digits that come in wheels, a Chromium."""
 
 import shutil
 import tempfile
