@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow check format serve up chaos fuzz fuzz-api audit bench-api bench-ot bench-job bench-selection paper docs docs-serve figures lock clean
+.PHONY: help setup demo test test-slow check format serve up chaos fuzz fuzz-api audit bench-api bench-ot bench-job bench-selection paper docs docs-serve figures screenshots lock clean
 
 # Threads that spin while they wait take the cores from everybody else.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -76,6 +76,9 @@ chaos: setup ## Do hundreds of faults to the production shape, and judge what be
 
 fuzz-api: setup ## Try the API's document on both shapes with schemathesis (OT3L_FUZZ_EXAMPLES=50, OT3L_FUZZ_SEED=1)
 	$(BIN)/python -m pytest -m slow -s tests/e2e/test_schemathesis.py $(ARGS)
+
+screenshots: setup ## Take the documentation's pictures of the dashboard again; needs a Chromium, and minutes
+	$(BIN)/python -m docs.figures.screenshots
 
 check: setup ## Lint, types and import contracts
 	$(BIN)/ruff check

@@ -149,11 +149,11 @@ def test_pictures_and_files_that_are_linked_exist(page):
         assert made or (page.parent / link).exists(), link
 
 
-def test_files_that_commands_run_exist():
-    for block in SHELL:
-        for words in commands_of(block.text):
-            scripts = [word for word in words if word.endswith(".py") and "/" in word]
-            assert all((ROOT / script).exists() for script in scripts), words
-            if words[0].endswith("python") and words[1:2] == ["-m"] and words[2].startswith(("app", "tests", "docs")):
-                place = ROOT / words[2].replace(".", "/")
-                assert place.with_suffix(".py").exists() or (place / "__main__.py").exists(), words
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_modules_and_scripts_that_commands_run_exist(page):
+    text = page.read_text()
+    for module in re.findall(r" -m ((?:app|worker|docs|tests|benchmarks)[\w.]*)", text):
+        place = ROOT / module.replace(".", "/")
+        assert place.with_suffix(".py").exists() or (place / "__main__.py").exists(), module
+    for script in re.findall(r"\b((?:docs|app|worker|ot3l_core|benchmarks|tests)/[\w/]+\.py)\b", text):
+        assert (ROOT / script).exists(), script
