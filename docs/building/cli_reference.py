@@ -21,26 +21,6 @@ def cli_page() -> tuple[str, str]:
     return PATH, "\n\n".join([LEAD, *_sections(typer.main.get_command(app), ("ot3l",), None)]) + "\n"
 
 
-def command_names() -> set[tuple[str, ...]]:
-    """Every command, as the words that follow ``ot3l``."""
-    return {path[1:] for path, _ in _walk(typer.main.get_command(app), ("ot3l",))}
-
-
-def options_of(words: tuple[str, ...]) -> set[str]:
-    """The options that a command takes."""
-    found = dict(_walk(typer.main.get_command(app), ("ot3l",)))[("ot3l", *words)]
-    return {name for parameter in found.params for name in (*parameter.opts, *parameter.secondary_opts)} | {
-        "--help",
-        "-h",
-    }
-
-
-def _walk(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    yield path, command
-    for name, child in getattr(command, "commands", {}).items():
-        yield from _walk(child, (*path, name))
-
-
 def _sections(command: click.Command, path: tuple[str, ...], parent: click.Context | None) -> Iterator[str]:
     context = click.Context(command, info_name=path[-1], parent=parent)
     children = getattr(command, "commands", {})

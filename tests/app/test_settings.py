@@ -16,6 +16,27 @@ def test_every_setting_is_documented_and_nothing_else():
     assert [name.lower() for name in documented] == list(Settings.model_fields)
 
 
+def as_written(default):
+    """A default as the table writes it in code, or as a number of bytes."""
+    return str(default).lower() if isinstance(default, bool) else str(getattr(default, "value", default))
+
+
+def test_documented_defaults_are_those_of_the_code():
+    rows = re.findall(r"^\| `OT3L_([A-Z_]+)` \| ([^|]+) \|", OPERATIONS.read_text(), re.MULTILINE)
+    compared = 0
+    for name, written in rows:
+        default = Settings.model_fields[name.lower()].get_default(call_default_factory=True)
+        if code := re.match(r"`([^`]+)`", written):
+            assert code[1] == as_written(default), name
+        elif size := re.fullmatch(r"(\d+) ([GM])iB", written):
+            assert int(size[1]) << {"G": 30, "M": 20}[size[2]] == default, name
+        else:
+            # Said in words: nothing, or what follows from something else.
+            assert default in (None, "", (), (Path(),)), (name, default)
+        compared += code is not None
+    assert compared > 15
+
+
 def test_roots_are_separated_like_path(monkeypatch):
     monkeypatch.setenv("OT3L_DATASET_ROOTS", os.pathsep.join(["/a", "b/c"]))
     assert Settings().dataset_roots == (Path("/a"), Path("b/c"))

@@ -8,8 +8,10 @@ import subprocess
 import sys
 
 import pytest
+import typer
 import yaml
 
+from app.cli.main import app
 from app.main import create_app
 from app.settings import Settings
 from tests.docs.pages import ROOT
@@ -63,6 +65,25 @@ def test_every_operation_and_every_body_is_shown(site):
                 assert f'id="{operation["operationId"]}"' in (site / f"reference/api/{tag}.html").read_text()
     bodies = (site / "reference/api/bodies.html").read_text()
     assert all(f'id="{name}"' in bodies for name in document["components"]["schemas"])
+
+
+def test_every_code_of_an_error_is_in_the_overview(site):
+    overview = (site / "reference/api/index.html").read_text()
+    codes = re.findall(r"^\| `(\w+)` \| \d+ \|", (ROOT / "docs/errors.md").read_text(), re.MULTILINE)
+    assert len(codes) > 30
+    assert all(f"<code>{code}</code>" in overview for code in codes)
+
+
+def test_every_command_is_shown(site):
+    shown = (site / "reference/cli.html").read_text()
+    assert all(f'id="{"-".join(path)}"' in shown for path, _ in walk(typer.main.get_command(app), ("ot3l",)))
+
+
+def walk(command, path):
+    """All commands below one, each with the words that lead to it."""
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from walk(child, (*path, name))
 
 
 def test_everything_can_be_found_by_the_search(site):
