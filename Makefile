@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow check format serve up chaos fuzz fuzz-api audit bench-api bench-ot bench-job bench-selection paper screenshots lock clean
+.PHONY: help setup demo test test-slow check format serve up chaos fuzz fuzz-api audit bench-api bench-ot bench-job bench-selection paper docs docs-serve figures screenshots lock clean
 
 # Threads that spin while they wait take the cores from everybody else.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -86,6 +86,19 @@ check: setup ## Lint, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+# Warnings of the build are errors: a link that leads nowhere, an anchor that is not there.
+docs docs-serve: export NO_MKDOCS_2_WARNING := 1
+
+docs: setup ## Build the documentation as a site into .site, to be opened with a browser
+	$(BIN)/python -m mkdocs build --strict --config-file .mkdocs.yml
+	@echo "open .site/index.html"
+
+docs-serve: setup ## Show the documentation on 127.0.0.1 while it is written (PORT=8001)
+	$(BIN)/python -m mkdocs serve --config-file .mkdocs.yml --dev-addr 127.0.0.1:$(or $(PORT),8001)
+
+figures: setup ## Draw the figures of the documentation again, into docs/images
+	$(BIN)/python -m docs.figures
+
 format: setup ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -102,4 +115,4 @@ $(BIN)/uv:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .locks/uv.txt
 
 clean: ## Remove the virtual environment, caches and the data of `make serve` and `make up`
-	rm -rf $(VENV) $(BENCH_VENV) .ot3l .ot3l-up .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(BENCH_VENV) .site .ot3l .ot3l-up .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
