@@ -89,9 +89,9 @@ check: setup ## Lint, types and import contracts
 # Warnings of the build are errors: a link that leads nowhere, an anchor that is not there.
 docs docs-serve: export NO_MKDOCS_2_WARNING := 1
 
-docs: setup ## Build the documentation as a site into .site, to be opened with a browser
+docs: setup ## Build the documentation as a site into .site, for any web server
 	$(BIN)/python -m mkdocs build --strict --config-file .mkdocs.yml
-	@echo "open .site/index.html"
+	@echo "in .site; make docs-serve shows it"
 
 docs-serve: setup ## Show the documentation on 127.0.0.1 while it is written (PORT=8001)
 	$(BIN)/python -m mkdocs serve --config-file .mkdocs.yml --dev-addr 127.0.0.1:$(or $(PORT),8001)

@@ -12,7 +12,7 @@ from app.local.embedded import embedded
 
 IMAGES = Path(__file__).parents[1] / "images"
 DESK, PHONE = 1440, 390
-TALLEST = 2400
+TALLEST = 1700
 FEATURES: dict[str, Any] = {"input_size": 96, "crop_fraction": 1.0}
 STRATEGIES = ("uniform", "coverage", "set_difference", "random_selection", "fitted")
 
