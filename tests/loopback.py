@@ -5,6 +5,7 @@ import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx2
 import uvicorn
 
 
@@ -149,3 +150,8 @@ def cutting(upstream):
         thread.join()
         for carrying in proxy.threads:
             carrying.join()
+
+
+def one_connection_each():
+    """To send by, so that a proxy sees a connection for every request."""
+    return httpx2.Client(limits=httpx2.Limits(max_keepalive_connections=0), timeout=30.0)
