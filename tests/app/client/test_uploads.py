@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from app.client import AsyncClient, Client, NotUploadableError
+from app.client import AsyncClient, BrokenConnectionError, Client, NotUploadableError
 from app.client.packing import format_of, pack
 from app.main import create_app
 from tests.loopback import cutting, one_connection_each, serving
@@ -59,16 +59,26 @@ def test_parts_over_a_breaking_connection_arrive_whole(url, folder, naps):
     assert len(naps) == 4
 
 
-def test_an_upload_is_gone_on_with(url, folder, tmp_path):
-    file = pack(folder, tmp_path / "flowers.zip")
-    with Client(url) as client:
-        begun = client.uploads.create(file)
-        again = client.uploads.create(folder, resume=begun.id)
-        assert again.id == begun.id
-        (tmp_path / "other.npz").write_bytes(b"x")
-        with pytest.raises(NotUploadableError, match="another file"):
-            client.uploads.create(tmp_path / "other.npz", resume=begun.id)
-        client.uploads.delete(begun.id)
+def test_an_upload_that_broke_off_goes_on_by_itself(url, folder, naps):
+    told = []
+    with cutting(url) as way, one_connection_each() as http:
+        # Begun, and the first part is there; the second part's answer does not come.
+        way.cuts = [None, None, 0]
+        with pytest.raises(BrokenConnectionError):
+            Client(way.url, http=http, attempts=1).uploads.create(folder)
+        n_before = way.n_connections
+        client = Client(way.url, http=http)
+        whole = client.uploads.create(folder, on_bytes=lambda *done: told.append(done))
+        # Begun again, the last part, completed.
+        assert way.n_connections == n_before + 3
+        assert told[0][0] > 2000
+        # All of it is there: nothing is sent any more.
+        assert client.uploads.create(folder).id == whole.id
+        assert way.n_connections == n_before + 4
+        client.uploads.delete(whole.id)
+        again = client.uploads.create(folder)
+        assert (again.id != whole.id, again.completed_at is not None) == (True, True)
+        assert client.uploads.create(folder).completed_at is not None
 
 
 def test_the_awaited_client_uploads_alike(url, folder):
