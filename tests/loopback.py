@@ -5,13 +5,17 @@ import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx2
 import uvicorn
 
 
 @contextlib.contextmanager
 def serving(app):
     """An application over real connections; gives its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    # Named as TCP, or else asyncio leaves Nagle's algorithm on, and every reply waits 40 ms for an acknowledgement.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(128)
         config = uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=1, loop="asyncio")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -45,6 +49,7 @@ class Scripted(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def _answer(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -113,6 +118,8 @@ class Cutting:
 
     def _carry(self, client, left):
         with client, socket.create_connection(self.upstream) as server:
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             asking = threading.Thread(target=_pipe, args=(client, server, None))
             asking.start()
             _pipe(server, client, left)
@@ -149,3 +156,8 @@ def cutting(upstream):
         thread.join()
         for carrying in proxy.threads:
             carrying.join()
+
+
+def one_connection_each():
+    """To send by, so that a proxy sees a connection for every request."""
+    return httpx2.Client(limits=httpx2.Limits(max_keepalive_connections=0), timeout=30.0)

@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import typer
 
@@ -47,7 +46,6 @@ def bring(
     settings: dict[str, object],
     *,
     kind: str | None = None,
-    resume: UUID | None = None,
     wait: bool = True,
 ) -> "Dataset":
     """Upload a file or folder and register it.
@@ -57,7 +55,7 @@ def bring(
     """
     try:
         with bytes_moving(f"upload {path.name or path}") as on_bytes:
-            dataset = client.datasets.upload(path, format=kind, resume=resume, on_bytes=on_bytes, **settings)
+            dataset = client.datasets.upload(path, format=kind, on_bytes=on_bytes, **settings)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--format") from error
     say(f"uploaded {path} as the dataset {dataset.name}")

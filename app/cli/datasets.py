@@ -3,7 +3,6 @@
 import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
 
 import typer
 
@@ -30,7 +29,6 @@ def add(
     *,
     unlabelled: Annotated[bool, typer.Option("--unlabelled", help="One pool of images without classes.")] = False,
     on_server: Annotated[bool, typer.Option("--on-server", help="The path is the server's: nothing is sent.")] = False,
-    resume: Annotated[UUID | None, typer.Option(help="Go on with an upload that was interrupted.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
     given: Set = None,
     detach: Detach = False,
@@ -40,7 +38,7 @@ def add(
     client = connect(context)
     settings = settings_of(given, name=name, tags=tag, labelled=False if unlabelled else None)
     if not on_server and kind is not DatasetFormat.BUILTIN and (Path(what).exists() or what not in set(BuiltinDataset)):
-        dataset = bring(client, Path(what).expanduser(), settings, kind=kind, resume=resume, wait=not detach)
+        dataset = bring(client, Path(what).expanduser(), settings, kind=kind, wait=not detach)
     else:
         dataset = _register(client, what, kind, settings)
         if not detach:

@@ -1,5 +1,6 @@
 """``ot3l jobs`` and ``ot3l download``."""
 
+import datetime as dt
 import itertools
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from app.cli.following import bytes_moving, epoch_text
 from app.cli.options import AsJson, AsLines, Limit, Output, connect
-from app.cli.output import out, print_bodies, print_body, print_line, print_table, say
+from app.cli.output import out, print_bodies, print_body, print_line, print_table, say, visible
 from app.cli.shown import show_job
 from app.states import EventKind, WorkState
 from ot3l_core.names import Strategy
@@ -63,7 +64,7 @@ def logs(
             if as_json:
                 print_line(line)
             else:
-                out().print(f"{line.at:%H:%M:%S} {line.level} {line.message}", markup=False, soft_wrap=True)
+                _tell(line.at, f"{line.level} {line.message}")
         return
     for event in found.events():
         if as_json:
@@ -78,7 +79,11 @@ def logs(
                 continue
             case _:
                 said = str(event.body[event.kind.value])
-        out().print(f"{event.at:%H:%M:%S} {said}", markup=False, soft_wrap=True)
+        _tell(event.at, said)
+
+
+def _tell(moment: dt.datetime, text: str) -> None:
+    out().print(f"{moment.astimezone():%H:%M:%S} {visible(text)}", markup=False, soft_wrap=True)
 
 
 @app.command()

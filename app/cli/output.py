@@ -37,7 +37,12 @@ def say_error(*lines: str) -> None:
     """Tell what went wrong; the text is taken as it is."""
     console = err()
     for line in lines:
-        console.print(f"[red]{escape(line)}[/red]", soft_wrap=True)
+        console.print(f"[red]{escape(visible(line))}[/red]", soft_wrap=True)
+
+
+def visible(text: str) -> str:
+    """A text that came from elsewhere, without what would control a terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def print_json(document: object) -> None:
@@ -57,7 +62,8 @@ def print_bodies(bodies: "Iterable[BaseModel]") -> None:
 
 def print_line(body: "BaseModel") -> None:
     """One of a stream: a line of JSON, at once."""
-    print(body.model_dump_json(), flush=True)  # noqa: T201 - the result
+    # All of it ASCII: other separators of lines are none to a program that reads lines.
+    print(json.dumps(body.model_dump(mode="json")), flush=True)  # noqa: T201 - the result
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
@@ -66,7 +72,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, ri
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="right" if heading in right else "left", no_wrap=not place, overflow="fold")
     for row in rows:
-        table.add_row(*(escape(_text(value)) for value in row))
+        table.add_row(*(escape(visible(_text(value))) for value in row))
     out().print(table)
 
 
@@ -77,7 +83,7 @@ def print_facts(facts: Mapping[str, object]) -> None:
     table.add_column(overflow="fold")
     for name, value in facts.items():
         if value is not None:
-            table.add_row(name, escape(_text(value)))
+            table.add_row(name, escape(visible(_text(value))))
     out().print(table)
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -16,6 +16,9 @@ from app.schemas.work import Reply as Body
 
 T = TypeVar("T")
 B = TypeVar("B", bound=Body)
+
+
+KEY_HEADER: Final = "Idempotency-Key"
 
 
 @dataclass(frozen=True, slots=True)

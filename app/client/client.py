@@ -87,16 +87,16 @@ class Datasets(Collection[DatasetCreateBase, DatasetRead, DatasetRead, Dataset])
         path: str | Path,
         *,
         format: DatasetFormat | str | None = None,  # noqa: A002 - as the API calls it
-        resume: UUID | None = None,
         on_bytes: OnBytes | None = None,
         **settings: object,
     ) -> Dataset:
         """Bring a file or folder of this machine to the service, and register it.
 
+        An upload of the same bytes that was begun within a day goes on: parts that have arrived are not sent again.
+
         Args:
             path: A file of any format, or a folder, which is packed into a temporary zip.
             format: What it is; default: by its name, and of a folder an image folder.
-            resume: An upload of the same that was begun before.
             on_bytes: Told after each part.
             settings: As for ``create``.
 
@@ -104,16 +104,16 @@ class Datasets(Collection[DatasetCreateBase, DatasetRead, DatasetRead, Dataset])
             NotUploadableError: If nothing is there, or its name does not say what it is.
         """
         found = DatasetFormat(format) if format else format_of(Path(path))
-        brought = run(upload(self._wire, Path(path), resume=resume, on_bytes=on_bytes))
+        brought = run(upload(self._wire, Path(path), on_bytes=on_bytes))
         return self.create(format=found, upload=brought.id, **settings)
 
 
 class Uploads(Asking):
     """Files on their way in."""
 
-    def create(self, path: str | Path, *, resume: UUID | None = None, on_bytes: OnBytes | None = None) -> UploadRead:
-        """Bring a file, or a folder as a zip; ``resume`` goes on with an upload of the same."""
-        return run(upload(self._wire, Path(path), resume=resume, on_bytes=on_bytes))
+    def create(self, path: str | Path, *, on_bytes: OnBytes | None = None) -> UploadRead:
+        """Bring a file, or a folder as a zip; what was begun with the same bytes within a day goes on."""
+        return run(upload(self._wire, Path(path), on_bytes=on_bytes))
 
     def get(self, upload_id: UUID) -> UploadRead:
         """Which parts of it have arrived."""

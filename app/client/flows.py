@@ -13,7 +13,7 @@ from tenacity import (
     wait_random,
 )
 
-from app.client.calls import Call, Reply, Request, refusal
+from app.client.calls import KEY_HEADER, Call, Reply, Request, refusal
 from app.client.errors import (
     ConnectionFailedError,
     NotFoundError,
@@ -86,8 +86,10 @@ def retrying(wire: Wire) -> AsyncRetrying:
 
 
 def named(request: Request) -> Request:
-    """Give a POST its Idempotency-Key, which stays the same however often it is sent."""
-    return request.with_header("Idempotency-Key", str(uuid4())) if request.method == "POST" else request
+    """Give a POST its Idempotency-Key, unless it has one; it stays the same however often it is sent."""
+    if request.method != "POST" or KEY_HEADER in request.headers:
+        return request
+    return request.with_header(KEY_HEADER, str(uuid4()))
 
 
 async def send(wire: Wire, call: Call[T]) -> T:

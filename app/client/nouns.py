@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 from urllib.parse import quote
-from uuid import UUID
+from uuid import UUID, uuid5
 
-from app.client.calls import Call, Request, body_of, call, read_bytes, read_nothing, reading, reading_lines
+from app.client.calls import KEY_HEADER, Call, Request, body_of, call, read_bytes, read_nothing, reading, reading_lines
 from app.client.errors import (
     DatasetFailedError,
     DistanceFailedError,
@@ -172,10 +172,19 @@ def list_selections(query: dict[str, object]) -> Call[Page[SelectionSummary]]:
 
 # --- Uploads
 
+_UPLOADS: Final = UUID("5b0f7a0e-6d0c-5f1c-9a57-1f1d9b6e2a43")
+
 
 def begin_upload(upload: UploadCreate) -> Call[UploadRead]:
     """Announce a file."""
     return call("POST", "/uploads", reading(UploadRead), body=upload.model_dump(exclude_none=True))
+
+
+def go_on_with_upload(upload: UploadCreate) -> Call[UploadRead]:
+    """Announce a file under a key that follows from it: what was begun for it within a day is the answer."""
+    begin = begin_upload(upload)
+    key = uuid5(_UPLOADS, begin.request.content.decode())
+    return Call(begin.request.with_header(KEY_HEADER, str(key)), begin.read)
 
 
 def show_upload(upload: UUID) -> Call[UploadRead]:

@@ -5,38 +5,40 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from uuid import UUID
 
 from app.client.downloads import OnBytes
-from app.client.errors import NotUploadableError
+from app.client.errors import NotFoundError
 from app.client.flows import send
-from app.client.nouns import begin_upload, complete_upload, send_part, show_upload
+from app.client.nouns import begin_upload, complete_upload, go_on_with_upload, send_part
 from app.client.packing import one_file
 from app.client.wire import Wire
 from app.schemas.uploads import UploadCreate, UploadRead
 
 
-async def upload(wire: Wire, path: Path, *, resume: UUID | None, on_bytes: OnBytes | None) -> UploadRead:
-    """Bring a file, or a folder as a zip, to the service.
+async def upload(wire: Wire, path: Path, *, on_bytes: OnBytes | None) -> UploadRead:
+    """Bring a file, or a folder as a zip, to the service; what was begun with the same bytes within a day goes on.
 
     Args:
         wire: The way there.
         path: What to bring.
-        resume: An upload of the same file that was begun before; its missing parts are sent.
         on_bytes: Told after each part.
 
     Raises:
-        NotUploadableError: If nothing is there, or it is not what ``resume`` was begun for.
+        NotUploadableError: If nothing is there.
         RefusedError: If the service says no.
     """
     async with _packed(wire, path) as file:
-        size, sha256 = await wire.work(lambda: _facts(file))
-        if resume is None:
-            begun = await send(wire, begin_upload(UploadCreate(filename=file.name, size=size, sha256=sha256)))
-        else:
-            begun = _require_same(await send(wire, show_upload(resume)), size, sha256)
+        begun = await _begin(wire, await wire.work(lambda: _announcement(file)))
         await _send_missing(wire, begun, file, on_bytes)
         return begun if begun.completed_at else await send(wire, complete_upload(begun.id))
+
+
+async def _begin(wire: Wire, file: UploadCreate) -> UploadRead:
+    try:
+        return await send(wire, go_on_with_upload(file))
+    except NotFoundError:
+        # It was deleted since.
+        return await send(wire, begin_upload(file))
 
 
 async def _send_missing(wire: Wire, begun: UploadRead, file: Path, on_bytes: OnBytes | None) -> None:
@@ -62,18 +64,13 @@ async def _packed(wire: Wire, path: Path) -> AsyncIterator[Path]:
         packed.__exit__(None, None, None)
 
 
-def _facts(file: Path) -> tuple[int, str]:
+def _announcement(file: Path) -> UploadCreate:
     with file.open("rb") as content:
-        return file.stat().st_size, hashlib.file_digest(content, "sha256").hexdigest()
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    return UploadCreate(filename=file.name, size=file.stat().st_size, sha256=sha256)
 
 
 def _part(file: Path, size: int, number: int) -> bytes:
     with file.open("rb") as content:
         content.seek((number - 1) * size)
         return content.read(size)
-
-
-def _require_same(begun: UploadRead, size: int, sha256: str) -> UploadRead:
-    if begun.size != size or begun.sha256 not in {None, sha256}:
-        raise NotUploadableError(f"The upload {begun.id} was begun for another file than this: begin a new one.")
-    return begun

@@ -105,13 +105,25 @@ class DistanceView(View[DistanceRead]):
         return self.latest.result
 
     @property
+    def pair(self) -> PairResult:
+        """What was measured between a source and a target.
+
+        Raises:
+            NoResultError: If it has not succeeded, or is of several datasets.
+        """
+        result = self.result
+        if isinstance(result, MatrixResult):
+            raise NoResultError(f"The distance {self.id} is between several datasets: see to_frame().")
+        return result
+
+    @property
     def value(self) -> float:
         """The distance between the two datasets of a pair.
 
         Raises:
             NoResultError: If it has not succeeded, or is of several datasets.
         """
-        return self._pair().dataset_distance.value
+        return self.pair.dataset_distance.value
 
     def to_frame(self) -> "DataFrame":
         """Of a pair, source classes by target classes; else datasets by datasets."""
@@ -122,13 +134,7 @@ class DistanceView(View[DistanceRead]):
 
     def class_distances(self) -> "DataFrame":
         """How far each class of a pair's target is from its source."""
-        return frames.class_distances_frame(self._pair().classes)
-
-    def _pair(self) -> PairResult:
-        result = self.result
-        if isinstance(result, MatrixResult):
-            raise NoResultError(f"The distance {self.id} is between several datasets: see to_frame().")
-        return result
+        return frames.class_distances_frame(self.pair.classes)
 
 
 class SelectionView(View[SelectionRead]):

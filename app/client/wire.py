@@ -7,7 +7,7 @@ inside its own coroutines, so that none of them ever suspends, and `run` brings 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -35,7 +35,7 @@ class Address:
     """
 
     url: str
-    key: str | None
+    key: str | None = field(repr=False)
     attempts: int
     seconds: float
 

@@ -12,8 +12,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import httpx2
-
+from app.client import ClientError
 from app.local.children import StartError
 from app.local.service import stop_on_signals
 from benchmarks.machine import describe
@@ -22,9 +21,8 @@ from benchmarks.paper.claims import Judged
 from benchmarks.paper.experiments import run_all
 from benchmarks.paper.plan import PRESETS, FineTuning, Plan
 from benchmarks.paper.report import Circumstances, write
-from benchmarks.paper.service import reach
+from benchmarks.paper.service import console, reach
 from benchmarks.paper.values import KNOWN, PaperValuesError, with_file
-from docs.examples.client import ServiceError, console
 from ot3l_core.names import Precision
 
 _ALL, _NONE = "all", "none"
@@ -39,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         console.print("\n[yellow]interrupted; everything is stopped, nothing is written")
         return 130
-    except (PaperValuesError, ServiceError, StartError, httpx2.HTTPError) as error:
+    except (PaperValuesError, ClientError, StartError) as error:
         console.print(f"{error}", style="red", markup=False)
         return 2
 

@@ -6,16 +6,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx2
+from rich.console import Console
 
+from app.client import Client, Dataset, Distance, Job, NotFoundError
+from app.client.bars import progress_bar
 from app.local.embedded import embedded
-from docs.examples.client import console, follow, post
 
-_TIMEOUT_SECONDS = 60.0
+console = Console()
 
 
 @contextmanager
-def reach(url: str | None, *, data: Path, keep: Path | None) -> Iterator[httpx2.Client]:
+def reach(url: str | None, *, data: Path, keep: Path | None) -> Iterator[Client]:
     """A client of the service at ``url``, or of an embedded one that is stopped at the end.
 
     Args:
@@ -29,34 +30,34 @@ def reach(url: str | None, *, data: Path, keep: Path | None) -> Iterator[httpx2.
             folder = keep or Path(stack.enter_context(TemporaryDirectory(prefix="ot3l-paper-")))
             environment = {"OT3L_DATASET_ROOTS": str(data.resolve())}
             url = stack.enter_context(embedded(folder, environment=environment)).url
-        yield stack.enter_context(httpx2.Client(base_url=url, timeout=_TIMEOUT_SECONDS))
+        yield stack.enter_context(Client(url))
 
 
-def register(client: httpx2.Client, body: dict[str, Any]) -> dict[str, Any]:
+def register(client: Client, body: dict[str, Any]) -> dict[str, Any]:
     """The registered dataset, inspected; one that the service knows by this name already is taken as it is.
 
     Raises:
-        ServiceError: If it cannot be registered.
-        httpx2.HTTPError: If the service does not answer.
+        ClientError: If it cannot be registered, or the service does not answer.
     """
-    location = f"/datasets/{body['name']}"
-    if not client.get(location).is_success:
-        location = post(client, "/datasets", body)
-    return follow(client, location, f"register {body['name']}")
+    try:
+        dataset = client.datasets.get(body["name"])
+    except NotFoundError:
+        dataset = client.datasets.create(**body)
+    return run(dataset, f"register {body['name']}")
 
 
-def run(client: httpx2.Client, path: str, body: dict[str, Any], title: str) -> dict[str, Any]:
-    """Ask for work and wait for it.
+def run(work: Dataset | Distance | Job, title: str) -> dict[str, Any]:
+    """Wait for work that was asked for; as the service tells of it.
 
     Raises:
-        ServiceError: If it is refused or fails.
-        httpx2.HTTPError: If the service does not answer.
+        ClientError: If it fails, or the service does not answer.
     """
-    location = post(client, path, body)
     try:
-        return follow(client, location, title)
+        with progress_bar(f"{title:28}", console=console) as bar:
+            work.wait(on_progress=bar)
     except KeyboardInterrupt:
-        # A service that goes on running would go on computing for nobody. Only jobs can be cancelled.
-        if path == "/jobs":
-            client.post(f"{location}/cancel")
+        # A service that goes on running would go on computing for nobody.
+        if isinstance(work, Job):
+            work.cancel()
         raise
+    return work.latest.model_dump(mode="json")

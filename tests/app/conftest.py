@@ -60,7 +60,7 @@ def target(url, finish):
     with Client(url) as client:
         dataset = client.datasets.create(format="builtin", dataset="digits", name="target")
         finish(DatasetRecord, dataset.id, digest="0" * 64, result=SUMMARY)
-        return dataset.refresh()
+        yield dataset.refresh()
 
 
 @pytest.fixture

@@ -403,7 +403,7 @@ def test_without_an_administrator_the_service_does_not_start(settings, queue, ma
     make_key("anna", *Scope, expires_in=-1)
     app = create_app(settings.model_copy(update=changed), queue=queue)
     with (
-        pytest.raises(NoKeyError, match=r"python -m app\.keys create --owner NAME .* --scope admin"),
+        pytest.raises(NoKeyError, match=r"python -m app\.cli keys create --direct --owner NAME .* --scope admin"),
         TestClient(app, base_url="http://localhost"),
     ):
         pytest.fail("it started")

@@ -4,7 +4,6 @@ import asyncio
 import json
 from uuid import UUID, uuid4
 
-import httpx2
 import pytest
 
 from app.client import (
@@ -24,7 +23,7 @@ from app.main import create_app
 from app.schemas.jobs import JobCreate, TrainingCreate
 from app.states import WorkState
 from app.store.records import JobRecord
-from tests.loopback import cutting, scripted, serving
+from tests.loopback import cutting, one_connection_each, scripted, serving
 
 HEALTHY = (200, {"Content-Type": "application/json"}, b'{"status": "ok"}')
 
@@ -108,8 +107,7 @@ def test_both_clients_try_alike(monkeypatch):
 
 
 def test_a_deletion_whose_answer_was_lost_has_happened(url, target, naps):
-    one_each = httpx2.Limits(max_keepalive_connections=0)
-    with cutting(url) as way, httpx2.Client(limits=one_each) as http:
+    with cutting(url) as way, one_connection_each() as http:
         dataset = Client(way.url, http=http).datasets.get("target")
         way.cuts = [0]
         dataset.delete()
